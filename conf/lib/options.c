@@ -1,0 +1,282 @@
+/* The configuration file, walked by the table of options.
+ *
+ * libyaml reads the file into a tree whose nodes know line and column. Sections and options are mappings; the path of keys, joined by
+ * points, is looked up in the table. Defaults are read by the same code from the table's own texts. */
+#include "conf/lib/options.h"
+
+#include "conf/lib/options_types.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <yaml.h>
+
+enum { PATH_BYTES = 64, VALUE_BYTES = 512 };
+
+#define FIELD_BYTES(field) sizeof(((struct settings *)NULL)->field)
+#define live               true
+#define restart            false
+#define OPTION(path, type, field, minimum, maximum, preset, reload, help)                                              \
+    {#path, &option_##type, offsetof(struct settings, field), FIELD_BYTES(field), minimum, maximum, preset, reload,    \
+     help},
+static const struct option options[] = {
+#include "conf/tables/options.def"
+};
+#undef OPTION
+#undef live
+#undef restart
+enum { OPTIONS = sizeof options / sizeof options[0] };
+
+/* One reading of one file. */
+struct reading {
+    const char *file;
+    yaml_document_t *document;
+    struct settings *settings;
+    struct failure *failure;
+    bool seen[OPTIONS];
+};
+
+static void *field_of(struct settings *settings, const struct option *option)
+{
+    return (char *)settings + option->field;
+}
+
+static int find_option(const char *path)
+{
+    for (int i = 0; i < OPTIONS; i++) {
+        if (strcmp(options[i].path, path) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static bool is_section(const char *path)
+{
+    size_t length = strlen(path);
+    for (int i = 0; i < OPTIONS; i++) {
+        if (strncmp(options[i].path, path, length) == 0 && options[i].path[length] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* file:line:column: …; with the status of a wrong configuration. */
+__attribute__((format(printf, 3, 4))) static bool wrong_at(const struct reading *reading, const yaml_node_t *node,
+                                                           const char *format, ...)
+{
+    char text[384];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return fail(reading->failure, EX_CONFIG, "%s:%zu:%zu: %s", reading->file, node->start_mark.line + 1,
+                node->start_mark.column + 1, text);
+}
+
+static const char *scalar_text(const yaml_node_t *node)
+{
+    return (const char *)node->data.scalar.value;
+}
+
+/* A plain scalar without text: `option:` and nothing behind it. */
+static bool is_empty(const yaml_node_t *node)
+{
+    return node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0 &&
+           node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+static bool read_scalar(struct reading *reading, const struct option *option, const yaml_node_t *node)
+{
+    if (node->type != YAML_SCALAR_NODE || is_empty(node))
+        return wrong_at(reading, node, "%s: needs a value: %s", option->path, option->type->expected);
+    const char *text = scalar_text(node);
+    if (strlen(text) != node->data.scalar.length)
+        return wrong_at(reading, node, "%s: holds a NUL", option->path);
+    const char *wrong = option->type->read(option, text, field_of(reading->settings, option));
+    if (wrong == NULL)
+        return true;
+    if (strcmp(wrong, "out of range") == 0)
+        return wrong_at(reading, node, "%s: %.64s is out of range: from %g to %g", option->path, text, option->minimum,
+                        option->maximum);
+    return wrong_at(reading, node, "%s: \"%.64s\" %s%s%s: expected %s", option->path, text,
+                    *wrong == '\0' ? "is wrong" : "is wrong (", wrong, *wrong == '\0' ? "" : ")",
+                    option->type->expected);
+}
+
+static bool read_option(struct reading *reading, const struct option *option, const yaml_node_t *node)
+{
+    if (!option->type->is_list)
+        return read_scalar(reading, option, node);
+    memset(field_of(reading->settings, option), 0, option->bytes);
+    if (node->type != YAML_SEQUENCE_NODE)
+        return read_scalar(reading, option, node);
+    size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    if ((double)count < option->minimum)
+        return wrong_at(reading, node, "%s: needs at least %g: %s", option->path, option->minimum,
+                        option->type->expected);
+    for (size_t i = 0; i < count; i++) {
+        if (!read_scalar(reading, option,
+                         yaml_document_get_node(reading->document, node->data.sequence.items.start[i])))
+            return false;
+    }
+    return true;
+}
+
+static bool walk(struct reading *reading, const yaml_node_t *mapping, const char *section);
+
+static bool read_pair(struct reading *reading, const yaml_node_t *key, const yaml_node_t *value, const char *section)
+{
+    char path[PATH_BYTES];
+    const char *dot = *section == '\0' ? "" : ".";
+    if (key->type != YAML_SCALAR_NODE)
+        return wrong_at(reading, key, "the name of an option is expected here");
+    if (snprintf(path, sizeof path, "%s%s%s", section, dot, scalar_text(key)) >= (int)sizeof path)
+        return wrong_at(reading, key, "unknown option %s%s%.64s", section, dot, scalar_text(key));
+    if (is_section(path)) {
+        if (is_empty(value))
+            return true;
+        if (value->type != YAML_MAPPING_NODE)
+            return wrong_at(reading, value, "%s: is a section: options are expected below it", path);
+        return walk(reading, value, path);
+    }
+    int i = find_option(path);
+    if (i < 0)
+        return wrong_at(reading, key, "unknown option %s; milterscope.conf(5) lists all", path);
+    if (reading->seen[i])
+        return wrong_at(reading, key, "%s: is given twice; keep one", path);
+    reading->seen[i] = true;
+    return read_option(reading, &options[i], value);
+}
+
+static bool walk(struct reading *reading, const yaml_node_t *mapping, const char *section)
+{
+    const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+    for (; pair < mapping->data.mapping.pairs.top; pair++) {
+        if (!read_pair(reading, yaml_document_get_node(reading->document, pair->key),
+                       yaml_document_get_node(reading->document, pair->value), section))
+            return false;
+    }
+    return true;
+}
+
+static bool wrong_syntax(const char *file, const yaml_parser_t *parser, struct failure *failure)
+{
+    const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
+    if (parser->error == YAML_READER_ERROR)
+        return fail(failure, EX_CONFIG, "%s: at byte %zu: %s; the file is to be UTF-8", file, parser->problem_offset,
+                    problem);
+    return fail(failure, EX_CONFIG, "%s:%zu:%zu: %s%s%s", file, parser->problem_mark.line + 1,
+                parser->problem_mark.column + 1, problem, parser->context != NULL ? " " : "",
+                parser->context != NULL ? parser->context : "");
+}
+
+static bool read_document(struct reading *reading)
+{
+    const yaml_node_t *root = yaml_document_get_root_node(reading->document);
+    if (root == NULL || is_empty(root))
+        return true;
+    if (root->type != YAML_MAPPING_NODE)
+        return wrong_at(reading, root, "options are expected here, such as `instance: mx1`");
+    return walk(reading, root, "");
+}
+
+/* The whole stream must be one document. */
+static bool read_stream(struct reading *reading, yaml_parser_t *parser)
+{
+    yaml_document_t document;
+    if (yaml_parser_load(parser, &document) == 0)
+        return wrong_syntax(reading->file, parser, reading->failure);
+    bool more = yaml_document_get_root_node(&document) != NULL;
+    reading->document = &document;
+    bool good = read_document(reading);
+    yaml_document_delete(&document);
+    if (!good || !more)
+        return good;
+    if (yaml_parser_load(parser, &document) == 0)
+        return wrong_syntax(reading->file, parser, reading->failure);
+    const yaml_node_t *second = yaml_document_get_root_node(&document);
+    good = second == NULL || wrong_at(reading, second, "a second document begins here; one is read");
+    yaml_document_delete(&document);
+    return good;
+}
+
+/* Reads one option's default through the same parser. */
+static bool read_default(const struct option *option, struct settings *settings, struct failure *failure)
+{
+    struct reading reading = {.file = option->path, .settings = settings, .failure = failure};
+    yaml_parser_t parser;
+    yaml_document_t document;
+    if (yaml_parser_initialize(&parser) == 0)
+        return fail(failure, EX_OSERR, "no memory to read the configuration");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)option->preset, strlen(option->preset));
+    bool good = yaml_parser_load(&parser, &document) != 0;
+    if (good) {
+        reading.document = &document;
+        good = read_option(&reading, option, yaml_document_get_root_node(&document));
+        yaml_document_delete(&document);
+    }
+    yaml_parser_delete(&parser);
+    return good;
+}
+
+bool options_read(const char *file, struct settings *settings, struct failure *failure)
+{
+    struct reading reading = {.file = file, .settings = settings, .failure = failure};
+    struct timespec now;
+    yaml_parser_t parser;
+    memset(settings, 0, sizeof *settings);
+    settings_stamp(settings);
+    clock_gettime(CLOCK_REALTIME, &now);
+    settings->read_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    for (int i = 0; i < OPTIONS; i++) {
+        if (!read_default(&options[i], settings, failure))
+            return false;
+    }
+    FILE *in = fopen(file, "re");
+    if (in == NULL)
+        return fail(failure, EX_CONFIG, "%s: %s; name the configuration with -c FILE (an empty file will do)", file,
+                    strerror(errno));
+    if (yaml_parser_initialize(&parser) == 0) {
+        fclose(in);
+        return fail(failure, EX_OSERR, "no memory to read the configuration");
+    }
+    yaml_parser_set_input_file(&parser, in);
+    bool good = read_stream(&reading, &parser) && option_resolve(settings, failure);
+    yaml_parser_delete(&parser);
+    fclose(in);
+    return good;
+}
+
+void options_print(FILE *out, const struct settings *settings)
+{
+    const char *section = "";
+    size_t length = 0;
+    for (int i = 0; i < OPTIONS; i++) {
+        const struct option *option = &options[i];
+        const char *dot = strchr(option->path, '.');
+        if (dot != NULL && ((size_t)(dot - option->path) != length || strncmp(option->path, section, length) != 0)) {
+            section = option->path;
+            length = (size_t)(dot - option->path);
+            fprintf(out, "%.*s:\n", (int)length, section);
+        }
+        fprintf(out, "%s%s: ", dot != NULL ? "  " : "", dot != NULL ? dot + 1 : option->path);
+        option->type->print(out, (const char *)settings + option->field);
+        fputc('\n', out);
+    }
+}
+
+bool options_keep(const struct settings *in_force, struct settings *fresh, char *option)
+{
+    bool kept = false;
+    for (int i = 0; i < OPTIONS; i++) {
+        const void *before = (const char *)in_force + options[i].field;
+        void *after = field_of(fresh, &options[i]);
+        if (options[i].live || memcmp(before, after, options[i].bytes) == 0)
+            continue;
+        if (!kept)
+            snprintf(option, PATH_BYTES, "%s", options[i].path);
+        kept = true;
+        memcpy(after, before, options[i].bytes);
+    }
+    return kept;
+}

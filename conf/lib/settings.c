@@ -1,0 +1,63 @@
+/* Settings on their way between processes: a memfd that is sealed, so that the reader need not trust the writer's manners. */
+#include "conf/lib/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+int settings_seal(const struct settings *settings, struct failure *failure)
+{
+    int fd = memfd_create("milterscope-settings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && write(fd, settings, sizeof *settings) == (ssize_t)sizeof *settings &&
+        fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+        return fd;
+    fail(failure, EX_OSERR, "settings cannot be put into memory: %s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+const struct settings *settings_map(int fd, struct failure *failure)
+{
+    struct stat status;
+    struct settings expected;
+    settings_stamp(&expected);
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &status) != 0 ||
+        status.st_size != (off_t)sizeof(struct settings)) {
+        fail(failure, EX_PROTOCOL, "descriptor %d does not hold sealed settings of this version", fd);
+        return NULL;
+    }
+    void *map = mmap(NULL, sizeof(struct settings), PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        fail(failure, EX_OSERR, "settings in descriptor %d: %s", fd, strerror(errno));
+        return NULL;
+    }
+    const struct settings *settings = map;
+    if (settings->size != expected.size || settings->version != expected.version) {
+        munmap(map, sizeof(struct settings));
+        fail(failure, EX_PROTOCOL, "settings in descriptor %d are of another version; restart milterscope", fd);
+        return NULL;
+    }
+    return settings;
+}
+
+void settings_unmap(const struct settings *settings)
+{
+    munmap((void *)(uintptr_t)settings, sizeof *settings);
+}
+
+void settings_stamp(struct settings *settings)
+{
+    static const char version[] = MILTERSCOPE_VERSION;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (const char *c = version; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    settings->size = sizeof *settings;
+    settings->version = hash;
+}

@@ -1,0 +1,58 @@
+/* The settings that all programs run with: plain data of fixed size, filled from the configuration file by options.c, checked, and
+ * handed on as it is, in a sealed read-only memfd, to the processes that must not parse anything. */
+#ifndef CONF_LIB_SETTINGS_H
+#define CONF_LIB_SETTINGS_H
+
+#include "conf/lib/catalogue.h"
+#include "conf/lib/failure.h"
+#include "conf/lib/log.h"
+#include "conf/lib/networks.h"
+
+#include <stdint.h>
+
+enum { SETTINGS_PATH_MAX = 256, SETTINGS_NAME_MAX = 65, SETTINGS_LISTEN_MAX = 16 };
+
+enum mta_kind { mta_kind_auto, mta_kind_postfix, mta_kind_sendmail, mta_kind_exim };
+
+struct listen_addresses {
+    uint32_t count;
+    char list[SETTINGS_LISTEN_MAX][64]; /* "127.0.0.1:19154", "[::1]:19154" */
+};
+
+struct settings {
+    uint64_t size;    /* of this struct: settings of another build are refused */
+    uint64_t version; /* hash of MILTERSCOPE_VERSION, for the same reason */
+    int64_t read_at;  /* when the file was read: microseconds since the Unix epoch */
+    char instance[SETTINGS_NAME_MAX];
+    char state_directory[SETTINGS_PATH_MAX];
+    char run_directory[SETTINGS_PATH_MAX];
+    struct networks trusted_networks;
+    int64_t log_level;                     /* enum log_level */
+    int64_t log_target;                    /* enum log_target */
+    int64_t mta_kind;                      /* enum mta_kind */
+    char milter_socket[SETTINGS_PATH_MAX]; /* "unix:/path" or "inet:port@host"; auto is resolved */
+    int64_t milter_socket_mode;
+    char milter_socket_group[SETTINGS_NAME_MAX]; /* empty: leave as it is; auto is resolved */
+    int64_t milter_max_sessions;                 /* 0: from the limit of open files */
+    int64_t milter_drain;                        /* microseconds */
+    int64_t milter_body;                         /* boolean */
+    char redis_url[SETTINGS_PATH_MAX];
+    char redis_user[SETTINGS_NAME_MAX];
+    char redis_password_file[SETTINGS_PATH_MAX]; /* empty: no password */
+    int64_t redis_push_interval;                 /* microseconds */
+    int64_t redis_timeout;                       /* microseconds */
+    struct listen_addresses exporter_listen;
+};
+
+/* Fills size and version. */
+void settings_stamp(struct settings *settings);
+
+/* A sealed, read-only memfd that holds *settings; -1 with *failure filled. The caller closes it. */
+int settings_seal(const struct settings *settings, struct failure *failure);
+
+/* Maps the settings in descriptor `fd` read-only, after checking seals, size and version; NULL with *failure filled. The mapping
+ * stays valid after `fd` is closed, until settings_unmap. */
+const struct settings *settings_map(int fd, struct failure *failure);
+void settings_unmap(const struct settings *settings);
+
+#endif

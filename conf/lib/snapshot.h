@@ -1,0 +1,26 @@
+/* The values of all series at one moment, whatever they were read from: the tally, or Redis. Numbered by the catalogue. */
+#ifndef CONF_LIB_SNAPSHOT_H
+#define CONF_LIB_SNAPSHOT_H
+
+#include "conf/lib/catalogue.h"
+
+/* A gauge without a value: no live process says anything of it, so it is absent, which is not 0. */
+#define GAUGE_ABSENT INT64_MIN
+
+struct snapshot {
+    bool has_totals; /* false: totals are not known yet, and absent */
+    uint64_t totals[total_COUNT];
+    int64_t gauges[gauge_COUNT];
+};
+
+/* Nothing known: no totals, all gauges absent. */
+static inline void snapshot_clear(struct snapshot *snapshot)
+{
+    snapshot->has_totals = false;
+    for (unsigned i = 0; i < total_COUNT; i++)
+        snapshot->totals[i] = 0;
+    for (unsigned i = 0; i < gauge_COUNT; i++)
+        snapshot->gauges[i] = GAUGE_ABSENT;
+}
+
+#endif

@@ -1,0 +1,124 @@
+/* The tally in the processes that count: mapping it, observing, heartbeats, settling. Making it is tally_make.c, reading it
+ * tally_view.c, its form on disk tally_file.c. */
+#include "conf/lib/tally.h"
+
+#include "conf/lib/tally_file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t tally_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void tally_observe(const struct tally *tally, enum metric_id histogram, unsigned series, uint64_t value)
+{
+    const struct metric *metric = &catalogue[histogram];
+    const struct bounds *bounds = metric->bounds;
+    unsigned first = metric->first + series * (bounds->count + 2);
+    unsigned bucket = 0;
+    while (bucket < bounds->count && value > bounds->values[bucket])
+        bucket++;
+    tally_add(tally, first + bucket, 1);
+    tally_add(tally, first + bounds->count + 1, value);
+}
+
+bool tally_attach(int fd, int process, struct tally *tally, struct failure *failure)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return fail(failure, EX_SOFTWARE, "tally in descriptor %d: %s", fd, strerror(errno));
+    if (status.st_size < (off_t)sizeof(struct tally_header))
+        return fail(failure, EX_SOFTWARE, "tally in descriptor %d: too short", fd);
+    void *map = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (map == MAP_FAILED)
+        return fail(failure, EX_OSERR, "tally in descriptor %d: %s", fd, strerror(errno));
+    struct tally_header *header = map;
+    const char *wrong = tally_file_check(header, (size_t)status.st_size);
+    if (wrong == NULL && header->catalogue != catalogue_hash())
+        wrong = "made by another version of milterscope; restart milterscope";
+    if (wrong == NULL && (process < 0 || process >= TALLY_PROCESSES))
+        wrong = "has no such process block";
+    if (wrong != NULL) {
+        munmap(map, (size_t)status.st_size);
+        return fail(failure, EX_PROTOCOL, "tally in descriptor %d: %s", fd, wrong);
+    }
+    tally_file_bind(header, tally);
+    tally->fd = fd;
+    tally->self = tally_file_process(header, (unsigned)process);
+    return true;
+}
+
+void tally_beat(const struct tally *tally)
+{
+    atomic_store_explicit(&tally->self->heartbeat_ms, tally_clock_ms(), memory_order_relaxed);
+}
+
+int tally_process_add(const struct tally *tally, pid_t pid)
+{
+    for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
+        struct tally_process *process = tally_file_process(tally->header, i);
+        if (atomic_load_explicit(&process->pid, memory_order_relaxed) != 0)
+            continue;
+        for (unsigned gauge = 0; gauge < gauge_COUNT; gauge++)
+            atomic_store_explicit(&process->gauges[gauge], GAUGE_ABSENT, memory_order_relaxed);
+        atomic_store_explicit(&process->heartbeat_ms, tally_clock_ms(), memory_order_relaxed);
+        atomic_store_explicit(&process->pid, pid, memory_order_release);
+        return (int)i;
+    }
+    return -1;
+}
+
+void tally_process_set_pid(const struct tally *tally, int process, pid_t pid)
+{
+    atomic_store_explicit(&tally_file_process(tally->header, (unsigned)process)->pid, pid, memory_order_relaxed);
+}
+
+void tally_use(struct tally *tally, int process)
+{
+    tally->self = tally_file_process(tally->header, (unsigned)process);
+}
+
+void tally_process_remove(const struct tally *tally, int process)
+{
+    if (process >= 0)
+        atomic_store_explicit(&tally_file_process(tally->header, (unsigned)process)->pid, 0, memory_order_relaxed);
+}
+
+int64_t tally_process_heartbeat(const struct tally *tally, int process)
+{
+    return atomic_load_explicit(&tally_file_process(tally->header, (unsigned)process)->heartbeat_ms,
+                                memory_order_relaxed);
+}
+
+void tally_raise(const struct tally *tally, const uint64_t *known)
+{
+    for (unsigned i = 0; i < total_COUNT; i++) {
+        uint64_t base = atomic_load_explicit(&tally->base[i], memory_order_relaxed);
+        if (known[i] > base)
+            tally_add(tally, i, known[i] - base);
+    }
+    atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);
+}
+
+void tally_reset(const struct tally *tally)
+{
+    for (unsigned i = 0; i < tally->header->total_count; i++) {
+        uint64_t base = atomic_load_explicit(&tally->base[i], memory_order_relaxed);
+        atomic_fetch_sub_explicit(&tally->totals[i], base, memory_order_relaxed);
+    }
+    tally_file_new_id(tally->header);
+    atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);
+}
+
+void tally_id_text(const struct tally *tally, char text[33])
+{
+    tally_file_id_text(tally->header, text);
+}

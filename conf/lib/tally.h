@@ -1,0 +1,164 @@
+/* The tally: totals in shared memory that survive kill -9, with the names of all series beside them.
+ *
+ * A file on tmpfs (a store to a file on a disk can block for seconds while the file system is frozen), mapped by the filter, the pusher
+ * and the supervisor, and read-only by the exporter. The supervisor makes it anew at each start, carrying totals over *by name* from
+ * the tally before or from the copy in the state directory; totals that this build does not know are kept behind its own. The
+ * pusher copies it to the state directory.
+ *
+ *     header | totals[total_count] | base[total_count] | processes[TALLY_PROCESSES] | names, NUL-terminated
+ *
+ * Totals are 64-bit slots, added to with relaxed atomics. Gauges belong to a live process: each has a block of its own, and readers
+ * join the blocks of those that live; a dead process' gauges are absent. */
+#ifndef CONF_LIB_TALLY_H
+#define CONF_LIB_TALLY_H
+
+#include "conf/lib/failure.h"
+#include "conf/lib/snapshot.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#define TALLY_FILE "conversation.tally"
+enum {
+    TALLY_VERSION = 1,
+    TALLY_PROCESSES = 16,       /* supervisor, pusher, filters that drain */
+    TALLY_STALE_MS = 10 * 1000, /* a heartbeat older than this is not a live process */
+    TALLY_SETTLE_MS = 60 * 1000 /* how long totals may wait for Redis after a power failure */
+};
+
+enum tally_state {
+    tally_running = 1,
+    tally_settling, /* begun from a copy that may be older than what Redis holds: totals are absent until the pusher decides */
+};
+
+struct tally_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t header_bytes;
+    uint64_t catalogue; /* catalogue_hash of the build that made it */
+    uint64_t bytes;     /* of the whole file */
+    uint32_t total_count, gauge_count;
+    uint64_t totals_at, base_at, processes_at, names_at; /* offsets */
+    uint64_t process_bytes;                              /* stride of the process blocks */
+    char boot_id[40];
+    uint64_t checksum; /* of all above */
+
+    /* From here on values change while the file lives. */
+    _Atomic uint64_t id[2];   /* tally id, 128 random bits */
+    _Atomic uint32_t state;   /* enum tally_state */
+    _Atomic uint32_t starts;  /* starts of the pusher: the epoch of its writes */
+    _Atomic int64_t begun_ms; /* CLOCK_BOOTTIME when the supervisor made this file */
+
+    /* Only in a copy. */
+    uint32_t clean; /* 1: made at a clean stop, nothing was counted since */
+    uint32_t unused;
+    uint64_t copy_checksum; /* of totals and names */
+};
+
+struct tally_process {
+    _Atomic int64_t pid;          /* 0: the block is free */
+    _Atomic int64_t heartbeat_ms; /* CLOCK_BOOTTIME */
+    _Atomic int64_t gauges[];
+};
+
+struct tally {
+    struct tally_header *header;
+    _Atomic uint64_t *totals;
+    _Atomic uint64_t *base;     /* while settling: what the copy held */
+    struct tally_process *self; /* this process' block, or NULL */
+    int fd;
+};
+
+/* ---- in the hot path: memory operations only, from any thread ---- */
+
+static inline void tally_add(const struct tally *tally, unsigned total, uint64_t n)
+{
+    atomic_fetch_add_explicit(&tally->totals[total], n, memory_order_relaxed);
+}
+
+/* Observes `value` (in the unit that is counted) in series `series` of a histogram. */
+void tally_observe(const struct tally *tally, enum metric_id histogram, unsigned series, uint64_t value);
+
+static inline void tally_gauge_set(const struct tally *tally, unsigned gauge, int64_t value)
+{
+    atomic_store_explicit(&tally->self->gauges[gauge], value, memory_order_relaxed);
+}
+
+static inline void tally_gauge_add(const struct tally *tally, unsigned gauge, int64_t n)
+{
+    atomic_fetch_add_explicit(&tally->self->gauges[gauge], n, memory_order_relaxed);
+}
+
+/* ---- supervisor ---- */
+
+/* Makes the tally of this run. run_directory must be on tmpfs: where it is not, or the file cannot be made, the tally lives in anonymous
+ * memory, *persistent is false and *warning (not empty) says why. Damaged files are moved aside under a dated name and said in
+ * *warning too. false with *failure only when not even anonymous memory is to be had. The caller must hold the lock on
+ * run_directory (see supervisor). tally->fd can be handed to children. */
+bool tally_make(const char *run_directory, const char *state_directory, struct tally *tally, bool *persistent,
+                struct failure *warning, struct failure *failure);
+
+/* Takes a free process block for `pid` with all gauges absent and returns its number; -1 when all are taken. */
+int tally_process_add(const struct tally *tally, pid_t pid);
+void tally_process_set_pid(const struct tally *tally, int process, pid_t pid);
+void tally_process_remove(const struct tally *tally, int process);
+/* Makes that block this process' own, as tally_attach does. */
+void tally_use(struct tally *tally, int process);
+int64_t tally_process_heartbeat(const struct tally *tally, int process);
+
+/* ---- children ---- */
+
+/* Maps the tally in descriptor `fd` that the supervisor of this very build made; `process` is the block to use. */
+bool tally_attach(int fd, int process, struct tally *tally, struct failure *failure);
+
+/* Tells that this process is alive; to be called every second. */
+void tally_beat(const struct tally *tally);
+
+/* ---- pusher ---- */
+
+/* Writes a copy to the state directory: temporary file, fsync, rename. May block for as long as the disk does: own thread. `clean`
+ * only when nothing can be counted any more. */
+bool tally_copy(const struct tally *tally, const char *state_directory, bool clean, struct failure *failure);
+
+/* The values of the tally that this process has mapped: as tally_view_read, memory operations only. */
+void tally_snapshot(const struct tally *tally, struct snapshot *snapshot);
+
+/* Ends settling. tally_raise: `known` are the totals of the same tally id that Redis holds; each total is raised by what they hold more
+ * than the copy did. tally_reset: a new tally id, and only what was counted since the start. Both lose nothing that the filter
+ * counts meanwhile. */
+void tally_raise(const struct tally *tally, const uint64_t *known);
+void tally_reset(const struct tally *tally);
+
+/* The tally id as 32 hexadecimal digits and a NUL. */
+void tally_id_text(const struct tally *tally, char text[33]);
+
+/* ---- readers: exporter, --dump, and the pusher ---- */
+
+/* A tally of any build, opened read-only. */
+struct tally_view;
+
+/* Opens the tally in a run directory, or the copy in a state directory; NULL with *failure. Reads with pread, so that a file that is cut
+ * under it is an error and not a signal. */
+struct tally_view *tally_view_open(const char *directory, struct failure *failure);
+void tally_view_close(struct tally_view *view);
+
+/* Has the file been replaced since it was opened (a new supervisor)? Then open it again. */
+bool tally_view_outdated(const struct tally_view *view, const char *directory);
+
+/* Reads all values, by name, as the series of this build. has_totals is false while settling. false when the file was cut. */
+bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot);
+
+/* Does a process of it live (heartbeat not older than TALLY_STALE_MS)? */
+bool tally_view_alive(const struct tally_view *view);
+void tally_view_id(const struct tally_view *view, char text[33]);
+const char *tally_view_boot_id(const struct tally_view *view);
+uint32_t tally_view_starts(const struct tally_view *view);
+
+/* Totals that this build does not know: calls `each` with name and value of every one. */
+void tally_view_unknown(const struct tally_view *view, void (*each)(void *context, const char *name, uint64_t value),
+                        void *context);
+
+/* CLOCK_BOOTTIME in milliseconds: the clock of heartbeats. */
+int64_t tally_clock_ms(void);
+
+#endif

@@ -1,0 +1,43 @@
+/* The form of a tally in a file or in memory: building it, checking it, finding its parts. Private to tally*.c. */
+#ifndef CONF_LIB_TALLY_FILE_H
+#define CONF_LIB_TALLY_FILE_H
+
+#include "conf/lib/tally.h"
+
+/* The totals of another tally, by name, that a new one takes over. */
+struct tally_inheritance {
+    const struct tally_header *from; /* a checked tally, or NULL: begin at 0 */
+    bool settling;                   /* it may be older than what Redis holds */
+    bool keep_base;                  /* it was settling itself */
+};
+
+/* How many bytes a new tally of this build needs that takes over `from` (NULL: nothing). */
+size_t tally_file_bytes(const struct tally_header *from);
+
+/* Fills `header`, zeroed memory of that size, as a new tally of this build. */
+void tally_file_build(struct tally_header *header, const struct tally_inheritance *inheritance);
+
+/* NULL for a sound tally of `bytes` bytes, or what is wrong with it (a literal). Checks magic, version, checksum, offsets, names
+ * and the plausibility of totals (none beyond 2^62). */
+const char *tally_file_check(const struct tally_header *header, size_t bytes);
+
+/* Points the parts of *tally into a checked tally. */
+void tally_file_bind(struct tally_header *header, struct tally *tally);
+
+const _Atomic uint64_t *tally_file_totals(const struct tally_header *header);
+struct tally_process *tally_file_process(struct tally_header *header, unsigned process);
+const struct tally_process *tally_file_process_const(const struct tally_header *header, unsigned process);
+
+/* The name after `name` (NULL: the first): totals first, then gauges. */
+const char *tally_file_next_name(const struct tally_header *header, const char *name);
+
+/* The checksum of totals and names that a copy carries. */
+uint64_t tally_file_copy_checksum(const struct tally_header *header);
+
+void tally_file_new_id(struct tally_header *header);
+void tally_file_id_text(const struct tally_header *header, char text[33]);
+
+/* The boot id of the running kernel, "unknown" where there is none. */
+void tally_file_boot_id(char text[40]);
+
+#endif

@@ -1,0 +1,205 @@
+/* Reading a tally: of any build, by names, while others write to it. */
+#include "conf/lib/tally_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct tally_view {
+    int fd;
+    dev_t device;
+    ino_t inode;
+    struct tally_header *file; /* the file as it was when opened: header and names are taken from here */
+    int *totals;               /* slot in the file -> total of this build, or -1 */
+    int *gauges;
+};
+
+/* Joins one process' value into what the others said. */
+static void join(int64_t *joined, int64_t value, enum metric_join how)
+{
+    if (value == GAUGE_ABSENT)
+        return;
+    if (*joined == GAUGE_ABSENT)
+        *joined = value;
+    else if (how == join_sum)
+        *joined += value;
+    else if (value > *joined)
+        *joined = value;
+}
+
+static bool process_lives(const struct tally_process *process, int64_t now)
+{
+    return atomic_load_explicit(&process->pid, memory_order_acquire) != 0 &&
+           now - atomic_load_explicit(&process->heartbeat_ms, memory_order_relaxed) <= TALLY_STALE_MS;
+}
+
+/* Reads gauges of all live processes behind `header`; map: slot -> gauge of this build or -1, NULL where they are the same. */
+static void read_gauges(const struct tally_header *header, const int *map, int64_t *gauges)
+{
+    int64_t now = tally_clock_ms();
+    for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
+        const struct tally_process *process = tally_file_process_const(header, i);
+        if (!process_lives(process, now))
+            continue;
+        for (unsigned slot = 0; slot < header->gauge_count; slot++) {
+            int gauge = map == NULL ? (int)slot : map[slot];
+            int64_t value = atomic_load_explicit(&process->gauges[slot], memory_order_relaxed);
+            if (gauge >= 0 && value != GAUGE_ABSENT)
+                join(&gauges[gauge], value, catalogue_gauge_metric((unsigned)gauge)->join);
+        }
+    }
+}
+
+void tally_snapshot(const struct tally *tally, struct snapshot *snapshot)
+{
+    snapshot_clear(snapshot);
+    for (unsigned i = 0; i < total_COUNT; i++)
+        snapshot->totals[i] = atomic_load_explicit(&tally->totals[i], memory_order_relaxed);
+    read_gauges(tally->header, NULL, snapshot->gauges);
+    snapshot->has_totals = atomic_load_explicit(&tally->header->state, memory_order_acquire) != tally_settling;
+}
+
+static bool map_names(struct tally_view *view)
+{
+    const struct tally_header *header = view->file;
+    const char *name = NULL;
+    view->totals = calloc(header->total_count + 1, sizeof(int));
+    view->gauges = calloc(header->gauge_count + 1, sizeof(int));
+    if (view->totals == NULL || view->gauges == NULL)
+        return false;
+    for (unsigned i = 0; i < header->total_count; i++) {
+        name = tally_file_next_name(header, name);
+        view->totals[i] = catalogue_find_total(name, strlen(name));
+    }
+    for (unsigned i = 0; i < header->gauge_count; i++) {
+        name = tally_file_next_name(header, name);
+        view->gauges[i] = catalogue_find_gauge(name, strlen(name));
+    }
+    return true;
+}
+
+struct tally_view *tally_view_open(const char *directory, struct failure *failure)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    const char *wrong = NULL;
+    snprintf(path, sizeof path, "%s/%s", directory, TALLY_FILE);
+    struct tally_view *view = calloc(1, sizeof *view);
+    if (view == NULL) {
+        fail(failure, EX_OSERR, "no memory to read %s", path);
+        return NULL;
+    }
+    view->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (view->fd < 0 || fstat(view->fd, &status) != 0) {
+        fail(failure, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s", path, strerror(errno));
+        tally_view_close(view);
+        return NULL;
+    }
+    size_t bytes = status.st_size > INT_MAX ? 0 : (size_t)status.st_size;
+    view->file = malloc(bytes + sizeof(struct tally_header));
+    if (view->file == NULL || pread(view->fd, view->file, bytes, 0) != (ssize_t)bytes)
+        wrong = "cannot be read";
+    else
+        wrong = tally_file_check(view->file, bytes);
+    if (wrong == NULL && !map_names(view))
+        wrong = "no memory to read it";
+    if (wrong != NULL) {
+        fail(failure, EX_DATAERR, "%s: %s", path, wrong);
+        tally_view_close(view);
+        return NULL;
+    }
+    view->device = status.st_dev;
+    view->inode = status.st_ino;
+    return view;
+}
+
+void tally_view_close(struct tally_view *view)
+{
+    if (view->fd >= 0)
+        close(view->fd);
+    free(view->file);
+    free(view->totals);
+    free(view->gauges);
+    free(view);
+}
+
+bool tally_view_outdated(const struct tally_view *view, const char *directory)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/%s", directory, TALLY_FILE);
+    return stat(path, &status) != 0 || status.st_dev != view->device || status.st_ino != view->inode;
+}
+
+/* The changing part of the file as it is now: header, totals, processes (free it); NULL when the file was cut. */
+static struct tally_header *refresh(const struct tally_view *view)
+{
+    size_t bytes = view->file->names_at;
+    struct tally_header *now = malloc(bytes);
+    if (now != NULL && (pread(view->fd, now, bytes, 0) != (ssize_t)bytes || now->checksum != view->file->checksum)) {
+        free(now);
+        now = NULL;
+    }
+    return now;
+}
+
+bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot)
+{
+    snapshot_clear(snapshot);
+    struct tally_header *now = refresh(view);
+    if (now == NULL)
+        return false;
+    const _Atomic uint64_t *totals = tally_file_totals(now);
+    for (unsigned slot = 0; slot < view->file->total_count; slot++) {
+        if (view->totals[slot] >= 0)
+            snapshot->totals[view->totals[slot]] = atomic_load_explicit(&totals[slot], memory_order_relaxed);
+    }
+    read_gauges(now, view->gauges, snapshot->gauges);
+    snapshot->has_totals = atomic_load(&now->state) != tally_settling;
+    free(now);
+    return true;
+}
+
+bool tally_view_alive(const struct tally_view *view)
+{
+    struct tally_header *now = refresh(view);
+    bool alive = false;
+    for (unsigned i = 0; now != NULL && i < TALLY_PROCESSES && !alive; i++)
+        alive = process_lives(tally_file_process_const(now, i), tally_clock_ms());
+    free(now);
+    return alive;
+}
+
+void tally_view_id(const struct tally_view *view, char text[33])
+{
+    struct tally_header *now = refresh(view);
+    tally_file_id_text(now != NULL ? now : view->file, text);
+    free(now);
+}
+
+const char *tally_view_boot_id(const struct tally_view *view)
+{
+    return view->file->boot_id;
+}
+
+uint32_t tally_view_starts(const struct tally_view *view)
+{
+    return atomic_load(&view->file->starts);
+}
+
+void tally_view_unknown(const struct tally_view *view, void (*each)(void *context, const char *name, uint64_t value),
+                        void *context)
+{
+    struct tally_header *now = refresh(view);
+    const char *name = NULL;
+    for (unsigned slot = 0; now != NULL && slot < view->file->total_count; slot++) {
+        name = tally_file_next_name(view->file, name);
+        if (view->totals[slot] < 0)
+            each(context, name, atomic_load_explicit(&tally_file_totals(now)[slot], memory_order_relaxed));
+    }
+    free(now);
+}

@@ -1,0 +1,117 @@
+/* One pipeline: the time, who owns the instance, its values, and again who owns it. Values that were read while the owner changed belong to
+ * nobody known and are not shown. */
+#include "exporter/serve/instance.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { ask_time, ask_meta, ask_counters, ask_gauges, ask_owner, QUESTIONS };
+
+void instance_ask(struct redis *redis, const char *name)
+{
+    char meta[SETTINGS_NAME_MAX + 32], counters[SETTINGS_NAME_MAX + 32], gauges[SETTINGS_NAME_MAX + 32];
+    snprintf(meta, sizeof meta, "ms1:{%s}:meta", name);
+    snprintf(counters, sizeof counters, "ms1:{%s}:counters", name);
+    snprintf(gauges, sizeof gauges, "ms1:{%s}:gauges", name);
+    const struct {
+        size_t count;
+        const char *words[4];
+    } questions[QUESTIONS] = {
+        [ask_time] = {1, {"TIME"}},
+        [ask_meta] = {4, {"HMGET", meta, "owner", "pushed_at"}},
+        [ask_counters] = {2, {"HGETALL", counters}},
+        [ask_gauges] = {2, {"HGETALL", gauges}},
+        [ask_owner] = {3, {"HMGET", meta, "owner"}},
+    };
+    for (size_t i = 0; i < QUESTIONS; i++)
+        redis_command(redis, questions[i].count, questions[i].words, NULL);
+}
+
+/* The clock that pushed_at was read from; where TIME is not allowed, our own has to do. */
+static int64_t redis_time(const struct redis_reply *reply)
+{
+    int64_t seconds, micros;
+    size_t seconds_length, micros_length;
+    const char *seconds_text = redis_reply_text(redis_reply_item(reply, 0), &seconds_length);
+    const char *micros_text = redis_reply_text(redis_reply_item(reply, 1), &micros_length);
+    if (catalogue_value_parse(unit_one, seconds_text, seconds_length, &seconds) &&
+        catalogue_value_parse(unit_one, micros_text, micros_length, &micros))
+        return seconds * 1000000 + micros;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Owner: 32 hexadecimal digits, a colon, the boot id. */
+static bool take_owner(struct instance *instance, const struct redis_reply *owner,
+                       const struct redis_reply *owner_after)
+{
+    const char *text = redis_reply_text(owner, NULL);
+    if (strcmp(text, redis_reply_text(owner_after, NULL)) != 0 ||
+        strspn(text, "0123456789abcdef") != TALLY_ID_BYTES - 1 || text[TALLY_ID_BYTES - 1] != ':')
+        return false;
+    memcpy(instance->id, text, TALLY_ID_BYTES - 1);
+    instance->id[TALLY_ID_BYTES - 1] = '\0';
+    return true;
+}
+
+static bool take_total(struct snapshot *values, const char *field, size_t length, const char *text, size_t text_length)
+{
+    int64_t value;
+    int total = catalogue_find_total(field, length);
+    if (total < 0 || !catalogue_value_parse(catalogue_total_unit((unsigned)total), text, text_length, &value) ||
+        value < 0)
+        return false;
+    values->totals[total] = (uint64_t)value;
+    values->has_totals = true;
+    return true;
+}
+
+static bool take_gauge(struct snapshot *values, const char *field, size_t length, const char *text, size_t text_length)
+{
+    int gauge = catalogue_find_gauge(field, length);
+    return gauge >= 0 && catalogue_value_parse(catalogue_gauge_metric((unsigned)gauge)->unit, text, text_length,
+                                               &values->gauges[gauge]);
+}
+
+static void take_hash(struct instance *instance, const struct redis_reply *hash,
+                      bool (*take)(struct snapshot *, const char *, size_t, const char *, size_t))
+{
+    for (size_t i = 0; i + 1 < redis_reply_count(hash); i += 2) {
+        size_t field_length, text_length;
+        const char *field = redis_reply_text(redis_reply_item(hash, i), &field_length);
+        const char *text = redis_reply_text(redis_reply_item(hash, i + 1), &text_length);
+        if (!take(&instance->values, field, field_length, text, text_length))
+            instance->dropped++;
+    }
+}
+
+bool instance_take(const struct redis *redis, struct instance *instance, enum label_error *error,
+                   struct failure *failure)
+{
+    instance->known = false;
+    instance->id[0] = '\0';
+    instance->dropped = 0;
+    snapshot_clear(&instance->values);
+    for (size_t i = ask_meta; i < QUESTIONS; i++) {
+        const struct redis_reply *reply = redis_reply(redis, i);
+        if (redis_reply_kind(reply) == redis_array)
+            continue;
+        *error = redis_reply_kind(reply) == redis_error_reply ? redis_classify(redis_reply_text(reply, NULL))
+                                                              : error_protocol;
+        return fail(failure, EX_PROTOCOL, "%s", redis_reply_text(reply, NULL));
+    }
+    const struct redis_reply *meta = redis_reply(redis, ask_meta);
+    const struct redis_reply *owner_after = redis_reply_item(redis_reply(redis, ask_owner), 0);
+    size_t length;
+    int64_t pushed_at;
+    const char *pushed_text = redis_reply_text(redis_reply_item(meta, 1), &length);
+    if (!take_owner(instance, redis_reply_item(meta, 0), owner_after) ||
+        !catalogue_value_parse(unit_seconds, pushed_text, length, &pushed_at))
+        return true;
+    instance->known = true;
+    instance->age = redis_time(redis_reply(redis, ask_time)) - pushed_at;
+    take_hash(instance, redis_reply(redis, ask_counters), take_total);
+    take_hash(instance, redis_reply(redis, ask_gauges), take_gauge);
+    return true;
+}

@@ -1,0 +1,299 @@
+/* The reader thread: one poll loop over the Redis connection and a descriptor that wakes it. Values are handed over under a lock that is
+ * never held during I/O. */
+#include "exporter/serve/reader.h"
+
+#include "conf/lib/log.h"
+#include "exporter/serve/process.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TICK_MAX_MS = 1000, /* progress is shown at least so often */
+    BACK_OFF_MIN_MS = 100,
+    BACK_OFF_MAX_MS = 30 * 1000,
+    BACK_OFF_DOUBLINGS = 10,
+};
+
+struct reader {
+    pthread_t thread;
+    int wake; /* eventfd */
+    _Atomic int64_t progress_ms;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct reading reading;
+    bool stopping, reloaded;
+    struct settings next_settings;
+
+    /* The thread's own. */
+    struct settings settings;
+    struct redis *redis;
+    bool asking;
+    int64_t ask_ms, tick_ms; /* when to do so next */
+    unsigned failures;       /* in a row */
+    enum label_error error;  /* the last one that was logged; valid while failures > 0 */
+    unsigned dropped;
+    struct instance instance;
+};
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- the tally of this host, and ourselves ---- */
+
+static void look_for_tally(struct reader *reader)
+{
+    struct failure failure = {0};
+    struct tally_view *before = reader->reading.tally; /* only this thread changes it */
+    if (before != NULL && !tally_view_outdated(before, reader->settings.run_directory))
+        return;
+    struct tally_view *tally = tally_view_open(reader->settings.run_directory, &failure);
+    bool wrong = tally == NULL && failure.status != EX_NOINPUT;
+    if ((tally == NULL) != (before == NULL) || (wrong && !reader->reading.tally_wrong)) {
+        if (tally != NULL)
+            log_info("the tally in %s is read", reader->settings.run_directory);
+        else if (wrong)
+            log_warning("no tally: %s", failure.text);
+        else
+            log_info("no tally: %s", failure.text);
+    }
+    pthread_mutex_lock(&reader->lock);
+    reader->reading.tally = tally;
+    reader->reading.tally_wrong = wrong;
+    memcpy(reader->reading.tally_error, failure.text, sizeof failure.text);
+    pthread_mutex_unlock(&reader->lock);
+    if (before != NULL)
+        tally_view_close(before);
+}
+
+static void look_at_process(struct reader *reader)
+{
+    struct snapshot process;
+    memcpy(&process, &reader->reading.process, sizeof process);
+    process_read(process.gauges);
+    pthread_mutex_lock(&reader->lock);
+    reader->reading.process = process;
+    pthread_mutex_unlock(&reader->lock);
+}
+
+/* ---- Redis ---- */
+
+/* Everything was tried once. */
+static void complete(struct reader *reader)
+{
+    reader->reading.complete = true;
+    pthread_cond_broadcast(&reader->changed);
+}
+
+static void redis_is_well(struct reader *reader)
+{
+    if (reader->failures > 0)
+        log_info("Redis is read again");
+    if (reader->dropped != reader->instance.dropped && reader->instance.dropped > 0)
+        log_debug("Redis: %u fields that this version does not know", reader->instance.dropped);
+    reader->dropped = reader->instance.dropped;
+    reader->failures = 0;
+    reader->ask_ms = clock_ms() + reader->settings.redis_push_interval / 1000;
+    pthread_mutex_lock(&reader->lock);
+    reader->reading.redis_well = true;
+    reader->reading.instance = reader->instance;
+    complete(reader);
+    pthread_mutex_unlock(&reader->lock);
+}
+
+/* Full jitter: any time up to a limit that doubles. A wrong password does not become right by asking often. */
+static int64_t back_off(const struct reader *reader)
+{
+    unsigned doublings = reader->failures < BACK_OFF_DOUBLINGS ? reader->failures : BACK_OFF_DOUBLINGS;
+    int64_t limit = (reader->settings.redis_push_interval / 1000) << doublings;
+    if (limit > BACK_OFF_MAX_MS)
+        limit = BACK_OFF_MAX_MS;
+    if (reader->error == error_auth || reader->error == error_noperm)
+        return BACK_OFF_MAX_MS / 2 + arc4random_uniform(BACK_OFF_MAX_MS / 2);
+    return BACK_OFF_MIN_MS + arc4random_uniform((uint32_t)limit);
+}
+
+static void redis_is_not_well(struct reader *reader, enum label_error error, const char *text)
+{
+    if (reader->failures == 0 || error != reader->error)
+        log_warning("Redis cannot be read: %s", text);
+    reader->error = error;
+    reader->ask_ms = clock_ms() + back_off(reader);
+    reader->failures++;
+    pthread_mutex_lock(&reader->lock);
+    reader->reading.redis_well = false;
+    snprintf(reader->reading.redis_error, sizeof reader->reading.redis_error, "%s", text);
+    complete(reader);
+    pthread_mutex_unlock(&reader->lock);
+}
+
+static void connect_redis(struct reader *reader)
+{
+    redis_close(reader->redis);
+    reader->redis = redis_open(&reader->settings, "milterscope-exporter");
+    reader->asking = false;
+}
+
+/* Begins to ask where it is time, and takes the answers where they are there. */
+static void ask_redis(struct reader *reader)
+{
+    if (!reader->asking && clock_ms() < reader->ask_ms)
+        return;
+    if (reader->redis == NULL) {
+        redis_is_not_well(reader, error_other, "no memory");
+        connect_redis(reader);
+        return;
+    }
+    if (!reader->asking) {
+        instance_ask(reader->redis, reader->settings.instance);
+        redis_start(reader->redis, reader->settings.redis_timeout);
+        reader->asking = true;
+    }
+    enum redis_progress progress = redis_step(reader->redis);
+    if (progress == redis_pending)
+        return;
+    struct failure failure;
+    enum label_error error;
+    reader->asking = false;
+    if (progress == redis_failed) {
+        redis_is_not_well(reader, redis_error(reader->redis), redis_error_text(reader->redis));
+    } else if (instance_take(reader->redis, &reader->instance, &error, &failure)) {
+        redis_is_well(reader);
+    } else {
+        redis_is_not_well(reader, error, failure.text);
+        connect_redis(reader); /* behind the same name there may be another server by now */
+    }
+}
+
+/* ---- the thread ---- */
+
+/* Takes over new settings; false when it is time to end. */
+static bool obey(struct reader *reader)
+{
+    eventfd_t ignored;
+    eventfd_read(reader->wake, &ignored);
+    pthread_mutex_lock(&reader->lock);
+    bool stopping = reader->stopping, reloaded = reader->reloaded;
+    if (reloaded)
+        reader->settings = reader->next_settings;
+    reader->reloaded = false;
+    pthread_mutex_unlock(&reader->lock);
+    if (reloaded) {
+        connect_redis(reader);
+        reader->ask_ms = 0;
+    }
+    return !stopping;
+}
+
+static void wait_for_more(const struct reader *reader)
+{
+    struct pollfd wait[2] = {{.fd = reader->wake, .events = POLLIN}, {.fd = -1}};
+    int64_t next_ms = reader->tick_ms;
+    if (reader->asking) {
+        int64_t deadline_ms = clock_ms() + redis_wait(reader->redis, &wait[1]);
+        next_ms = deadline_ms < next_ms ? deadline_ms : next_ms;
+    } else if (reader->ask_ms < next_ms) {
+        next_ms = reader->ask_ms;
+    }
+    int64_t left_ms = next_ms - clock_ms();
+    poll(wait, 2, left_ms <= 0 ? 0 : (int)left_ms);
+}
+
+static void *run(void *context)
+{
+    struct reader *reader = context;
+    connect_redis(reader);
+    while (obey(reader)) {
+        int64_t now = clock_ms();
+        atomic_store(&reader->progress_ms, now);
+        if (now >= reader->tick_ms) {
+            int64_t interval_ms = reader->settings.redis_push_interval / 1000;
+            look_for_tally(reader);
+            look_at_process(reader);
+            reader->tick_ms = now + (interval_ms < TICK_MAX_MS ? interval_ms : TICK_MAX_MS);
+        }
+        ask_redis(reader);
+        wait_for_more(reader);
+    }
+    redis_close(reader->redis);
+    return NULL;
+}
+
+struct reader *reader_start(const struct settings *settings, struct failure *failure)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) {
+        fail(failure, EX_OSERR, "no memory");
+        return NULL;
+    }
+    pthread_mutex_init(&reader->lock, NULL);
+    pthread_cond_init(&reader->changed, NULL);
+    snapshot_clear(&reader->reading.process);
+    reader->settings = *settings;
+    reader->progress_ms = clock_ms();
+    reader->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    catalogue_find_total("", 0); /* builds the indexes, before there are threads */
+    catalogue_find_gauge("", 0);
+    if (reader->wake < 0 || pthread_create(&reader->thread, NULL, run, reader) != 0) {
+        fail(failure, EX_OSERR, "no thread to read Redis and the tally");
+        free(reader);
+        return NULL;
+    }
+    return reader;
+}
+
+void reader_stop(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    reader->stopping = true;
+    pthread_mutex_unlock(&reader->lock);
+    eventfd_write(reader->wake, 1);
+    pthread_join(reader->thread, NULL);
+    if (reader->reading.tally != NULL)
+        tally_view_close(reader->reading.tally);
+    close(reader->wake);
+    free(reader);
+}
+
+void reader_reload(struct reader *reader, const struct settings *settings)
+{
+    pthread_mutex_lock(&reader->lock);
+    reader->next_settings = *settings;
+    reader->reloaded = true;
+    pthread_mutex_unlock(&reader->lock);
+    eventfd_write(reader->wake, 1);
+}
+
+void reader_wait(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    while (!reader->reading.complete)
+        pthread_cond_wait(&reader->changed, &reader->lock);
+    pthread_mutex_unlock(&reader->lock);
+}
+
+bool reader_alive(const struct reader *reader)
+{
+    return clock_ms() - atomic_load(&reader->progress_ms) <= READER_STUCK_MS;
+}
+
+const struct reading *reader_lock(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    return &reader->reading;
+}
+
+void reader_unlock(struct reader *reader)
+{
+    pthread_mutex_unlock(&reader->lock);
+}

@@ -1,0 +1,24 @@
+/* What is shown never steps back: the largest value of each total that was shown, for each tally.
+ *
+ * A replica that lags, an empty master, a switch between the tally and Redis: each would look like a counter reset. A new tally id is
+ * a true reset and begins anew. The exporter of a host sees one id at a time; some more are kept, so that two that take turns
+ * under one name do not make each other forget. Pure; not thread-safe. */
+#ifndef EXPORTER_SERVE_SHOWN_H
+#define EXPORTER_SERVE_SHOWN_H
+
+#include "conf/lib/snapshot.h"
+
+enum { SHOWN_TALLIES = 4, TALLY_ID_BYTES = 33 };
+
+struct shown {
+    unsigned turn; /* the next to be replaced */
+    struct {
+        char id[TALLY_ID_BYTES]; /* empty: free */
+        uint64_t totals[total_COUNT];
+    } tallies[SHOWN_TALLIES];
+};
+
+/* Raises `totals`, of tally `id`, to what was shown before, and remembers the result. */
+void shown_raise(struct shown *shown, const char *id, uint64_t *totals);
+
+#endif

@@ -1,0 +1,214 @@
+/* The rules of source.h. */
+#include "exporter/serve/source.h"
+
+#include "exporter/serve/reader.h"
+#include "exporter/serve/shown.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    INSTANCE_UP_SECONDS = 5 * 60, /* Prometheus' own idea of how long a value is good */
+    FRESH_SECONDS = 10,           /* pushes arrive, so the gauges in Redis are of now; as a heartbeat in the tally */
+    ID_TRIES = 3,
+};
+
+struct source {
+    struct reader *reader;
+    pthread_mutex_t lock;
+    struct shown shown;
+    bool reload_successful;
+    int64_t read_at, push_interval;
+};
+
+/* What one scrape knows of its two sources. */
+struct facts {
+    bool has_tally, tally_lives;
+    char tally_id[TALLY_ID_BYTES];
+    struct snapshot tally;
+    const struct instance *instance; /* NULL: Redis is not well, or holds nothing of ours */
+};
+
+static int64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* A tally that begins anew between id and values would put the old values under the new id: read until the id stays. */
+static void read_tally(const struct tally_view *tally, struct facts *facts)
+{
+    char id[TALLY_ID_BYTES];
+    for (int i = 0; tally != NULL && i < ID_TRIES && !facts->has_tally; i++) {
+        tally_view_id(tally, facts->tally_id);
+        bool read = tally_view_read(tally, &facts->tally);
+        tally_view_id(tally, id);
+        facts->has_tally = read && strcmp(id, facts->tally_id) == 0;
+    }
+    facts->tally_lives = facts->has_tally && tally_view_alive(tally);
+}
+
+static void gather(const struct reading *reading, struct facts *facts)
+{
+    facts->has_tally = false;
+    facts->instance = NULL;
+    read_tally(reading->tally, facts);
+    if (reading->redis_well && reading->instance.known &&
+        (!facts->has_tally || strcmp(reading->instance.id, facts->tally_id) == 0))
+        facts->instance = &reading->instance;
+}
+
+static void choose_totals(struct source *source, const struct facts *facts, struct snapshot *values)
+{
+    const struct instance *instance = facts->instance;
+    if (facts->has_tally) {
+        *values = facts->tally;
+        for (unsigned i = 0; instance != NULL && i < total_COUNT; i++) {
+            if (instance->values.totals[i] > values->totals[i])
+                values->totals[i] = instance->values.totals[i];
+        }
+    } else if (instance != NULL) {
+        *values = instance->values;
+    }
+    if (values->has_totals)
+        shown_raise(&source->shown, facts->has_tally ? facts->tally_id : instance->id, values->totals);
+}
+
+/* Returns whether Redis is the source in use. */
+static bool choose_gauges(const struct source *source, const struct facts *facts, struct snapshot *values)
+{
+    const struct instance *instance = facts->instance;
+    bool fresh = instance != NULL && instance->age <= FRESH_SECONDS * INT64_C(1000000) + 2 * source->push_interval;
+    bool from_redis = instance != NULL && (fresh || !facts->has_tally);
+    const struct snapshot *from = from_redis ? &instance->values : facts->has_tally ? &facts->tally : NULL;
+    if (from != NULL)
+        memcpy(values->gauges, from->gauges, sizeof values->gauges);
+    return from_redis;
+}
+
+/* ---- about ourselves ---- */
+
+static void set_own(const struct source *source, const struct reading *reading, int64_t *gauges)
+{
+    const unsigned self = program_exporter;
+    gauges[gauge_build_info + self * (unsigned)width_build_info] = 1;
+    gauges[gauge_config_last_reload_successful + self] = source->reload_successful;
+    gauges[gauge_config_last_reload_timestamp_seconds + self] = source->read_at;
+    gauges[gauge_redis_up + self] = reading->complete ? reading->redis_well : GAUGE_ABSENT;
+    for (unsigned i = 0; i < gauge_COUNT; i++) {
+        if (reading->process.gauges[i] != GAUGE_ABSENT)
+            gauges[i] = reading->process.gauges[i];
+    }
+}
+
+static void set_sources(const struct reading *reading, const struct facts *facts, bool from_redis, int64_t *gauges)
+{
+    const struct instance *instance = facts->instance;
+    bool pushed = instance != NULL && instance->age <= INSTANCE_UP_SECONDS * INT64_C(1000000);
+    gauges[gauge_up] = facts->has_tally ? facts->tally_lives : pushed;
+    gauges[gauge_instance_up] = reading->redis_well ? pushed : GAUGE_ABSENT;
+    gauges[gauge_data_source + (unsigned)data_redis] = from_redis;
+    gauges[gauge_data_source + (unsigned)data_tally] = facts->has_tally && !from_redis;
+    gauges[gauge_scrape_errors] = !reading->redis_well + reading->tally_wrong;
+}
+
+__attribute__((format(printf, 2, 3))) static void add_trouble(struct view *view, const char *format, ...)
+{
+    size_t length = strlen(view->trouble);
+    va_list arguments;
+    if (length > 0)
+        length += (size_t)snprintf(view->trouble + length, sizeof view->trouble - length, "; ");
+    va_start(arguments, format);
+    vsnprintf(view->trouble + length, sizeof view->trouble - length, format, arguments);
+    va_end(arguments);
+}
+
+static void describe(const struct reading *reading, const struct facts *facts, bool from_redis, struct view *view)
+{
+    view->ready = facts->has_tally || facts->instance != NULL;
+    view->from = from_redis ? "Redis" : facts->has_tally ? "the tally of this host" : "nothing";
+    view->trouble[0] = '\0';
+    if (!reading->complete)
+        add_trouble(view, "starting");
+    else if (!reading->redis_well)
+        add_trouble(view, "Redis cannot be read: %s", reading->redis_error);
+    else if (!reading->instance.known)
+        add_trouble(view, "Redis holds nothing of this instance");
+    else if (facts->instance == NULL)
+        add_trouble(view, "what Redis holds under this instance's name was pushed from another tally and is ignored");
+    if (!facts->has_tally && (reading->tally_wrong || facts->instance == NULL) && reading->complete)
+        add_trouble(view, "no tally on this host: %s", reading->tally_error);
+    if (facts->has_tally && !facts->tally_lives)
+        add_trouble(view, "milterscope does not run on this host");
+    if (facts->has_tally && !facts->tally.has_totals)
+        add_trouble(view, "totals are absent until the tally has been settled with Redis");
+}
+
+void source_read(struct source *source, struct view *view)
+{
+    struct facts facts;
+    int64_t begun = clock_us();
+    snapshot_clear(&view->values);
+    pthread_mutex_lock(&source->lock);
+    const struct reading *reading = reader_lock(source->reader);
+    gather(reading, &facts);
+    choose_totals(source, &facts, &view->values);
+    bool from_redis = choose_gauges(source, &facts, &view->values);
+    set_own(source, reading, view->values.gauges);
+    set_sources(reading, &facts, from_redis, view->values.gauges);
+    describe(reading, &facts, from_redis, view);
+    reader_unlock(source->reader);
+    pthread_mutex_unlock(&source->lock);
+    view->values.gauges[gauge_scrape_seconds] = clock_us() - begun;
+}
+
+/* ---- life ---- */
+
+struct source *source_open(const struct settings *settings, struct failure *failure)
+{
+    struct source *source = calloc(1, sizeof *source);
+    if (source == NULL) {
+        fail(failure, EX_OSERR, "no memory");
+        return NULL;
+    }
+    pthread_mutex_init(&source->lock, NULL);
+    source->reload_successful = true;
+    source->read_at = settings->read_at;
+    source->push_interval = settings->redis_push_interval;
+    source->reader = reader_start(settings, failure);
+    if (source->reader == NULL) {
+        free(source);
+        return NULL;
+    }
+    return source;
+}
+
+void source_close(struct source *source)
+{
+    reader_stop(source->reader);
+    free(source);
+}
+
+void source_reload(struct source *source, const struct settings *settings, bool successful)
+{
+    pthread_mutex_lock(&source->lock);
+    source->reload_successful = successful;
+    source->read_at = settings->read_at;
+    source->push_interval = settings->redis_push_interval;
+    pthread_mutex_unlock(&source->lock);
+    if (successful)
+        reader_reload(source->reader, settings);
+}
+
+void source_wait(struct source *source)
+{
+    reader_wait(source->reader);
+}
+
+bool source_alive(const struct source *source)
+{
+    return reader_alive(source->reader);
+}

@@ -1,0 +1,38 @@
+/* What is shown: the values of all series, chosen from what the reader found last. Memory operations only; from any thread.
+ *
+ * - On a host with a readable tally its totals are the floor, and Redis under another tally id is ignored. Without one, Redis alone.
+ * - Totals never step back (shown.h); they are absent while the tally settles with Redis, and where no source is readable.
+ * - Gauges come from Redis while pushes arrive there, else from the tally. */
+#ifndef EXPORTER_SERVE_SOURCE_H
+#define EXPORTER_SERVE_SOURCE_H
+
+#include "conf/lib/failure.h"
+#include "conf/lib/settings.h"
+#include "conf/lib/snapshot.h"
+
+struct source;
+
+struct view {
+    struct snapshot values;
+    bool ready;         /* a source is readable */
+    const char *from;   /* which one, for people */
+    char trouble[1024]; /* what is not as it should be; empty: nothing */
+};
+
+/* Starts reading; NULL with *failure. */
+struct source *source_open(const struct settings *settings, struct failure *failure);
+void source_close(struct source *source);
+
+/* The configuration was read again, well or not; `settings` is the one in force. */
+void source_reload(struct source *source, const struct settings *settings, bool successful);
+
+/* Waits until Redis and the tally were tried once. */
+void source_wait(struct source *source);
+
+/* Fills *view. */
+void source_read(struct source *source, struct view *view);
+
+/* Does the reading thread make progress? */
+bool source_alive(const struct source *source);
+
+#endif

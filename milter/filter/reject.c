@@ -1,0 +1,235 @@
+/* Why the MTA refused a recipient: see reject.h.
+ *
+ * Three questions, the first answer counts: does a text of the table occur in the reply, does the enhanced code tell the
+ * class, does a general word. The sender chooses what stands in the reply before the last ">: ", so only the rest is
+ * read; and a code that can only mean the sender's address is believed before a text that the sender's own server may
+ * have written.
+ *
+ * The rest of the reply is put in lower case once, and which groups of four bytes occur in it is noted; a row of the
+ * table is searched for only if the groups that it is made of are among them. That spares nearly all of the searches. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
+#include "milter/filter/reject.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    REPLY_MAX = 512, /* a reply line (RFC 5321 4.5.3.1.5); Postfix gives 510. A longer text is no MTA's reply. */
+    GROUP = 4,
+    GROUP_BITS = 10,
+    CODE_SIZE = 12, /* 4.XXX.XXX, with zeros behind it: codes are compared whole */
+};
+
+struct text {
+    enum label_class class;
+    size_t length;
+    const char *text;
+};
+
+struct code_class {
+    enum label_class class;
+    char detail[CODE_SIZE - 2]; /* a code without its first digit */
+};
+
+/* What of the reply counts, in lower case, a blank before and behind it. */
+struct words {
+    size_t length;
+    uint8_t groups[1 << GROUP_BITS]; /* by hash: 1 when a group of four bytes occurs */
+    char text[REPLY_MAX + 2];
+};
+
+/* An enhanced code; empty: none. */
+struct code {
+    char text[CODE_SIZE];
+};
+
+#define TEXT(class, literal) {class_##class, sizeof(literal) - 1, literal},
+#define GENERAL(class, literal)
+static const struct text texts[] = {
+#include "conf/tables/reject_texts.def"
+};
+#undef TEXT
+#undef GENERAL
+
+#define TEXT(class, literal)
+#define GENERAL(class, literal) {class_##class, sizeof(literal) - 1, literal},
+static const struct text general_texts[] = {
+#include "conf/tables/reject_texts.def"
+};
+#undef TEXT
+#undef GENERAL
+
+#define TEXT(class, literal)    _Static_assert(sizeof(literal) > GROUP, "shorter than a group: " literal);
+#define GENERAL(class, literal) TEXT(class, literal)
+#include "conf/tables/reject_texts.def"
+#undef TEXT
+#undef GENERAL
+
+#define CODE_FIRST(class, detail) {class_##class, detail},
+#define CODE_CLASS(class, detail)
+static const struct code_class first_codes[] = {
+#include "conf/tables/reject_codes.def"
+};
+#undef CODE_FIRST
+#undef CODE_CLASS
+
+#define CODE_FIRST(class, detail)
+#define CODE_CLASS(class, detail) {class_##class, detail},
+static const struct code_class codes[] = {
+#include "conf/tables/reject_codes.def"
+};
+#undef CODE_FIRST
+#undef CODE_CLASS
+
+#define V(set, id, text) text,
+static const char code_values[code_COUNT][CODE_SIZE] = {
+#include "conf/tables/codes.def"
+};
+#undef V
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static unsigned group_hash(const char *p)
+{
+    uint32_t group;
+
+    memcpy(&group, p, GROUP);
+    return (group * 2654435761U) >> (32 - GROUP_BITS);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* One to three digits after a dot: their length with the dot, else 0. */
+static size_t subcode_length(const char *p)
+{
+    size_t n = 1;
+
+    if (p[0] != '.')
+        return 0;
+    while (n <= 3 && is_digit(p[n]))
+        n++;
+    return n > 1 ? n : 0;
+}
+
+/* The enhanced code at p, before a blank or the end. */
+static struct code code_at(const char *p)
+{
+    struct code code = {""};
+    size_t subject, detail;
+
+    if (p[0] != '4' && p[0] != '5')
+        return code;
+    subject = subcode_length(p + 1);
+    detail = subject > 0 ? subcode_length(p + 1 + subject) : 0;
+    if (detail > 0 && (p[1 + subject + detail] == '\0' || p[1 + subject + detail] == ' '))
+        memcpy(code.text, p, 1 + subject + detail);
+    return code;
+}
+
+static bool smtp_code_at(const char *p)
+{
+    return (p[0] == '4' || p[0] == '5') && is_digit(p[1]) && is_digit(p[2]) &&
+           (p[3] == '\0' || p[3] == ' ' || p[3] == '-');
+}
+
+/* The reply's kind and code: from the host if it is a code, else from the beginning of the text. */
+static struct code find_code(const char *host, const char *addr, enum label_reply *reply)
+{
+    struct code code = code_at(host);
+    const bool smtp = smtp_code_at(addr);
+
+    if (code.text[0] == '\0')
+        code = code_at(smtp && addr[3] != '\0' ? addr + 4 : addr);
+    const char kind = code.text[0] != '\0' ? code.text[0] : smtp ? addr[0] : '5';
+    *reply = kind == '4' ? reply_4xx : reply_5xx;
+    return code;
+}
+
+static uint16_t code_value(const struct code *code)
+{
+    for (unsigned i = 0; i < code_other; i++)
+        if (memcmp(code_values[i], code->text, CODE_SIZE) == 0)
+            return (uint16_t)i;
+    return code_other;
+}
+
+static enum label_class class_of_code(const struct code_class *rows, size_t count, const struct code *code)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(rows[i].detail, code->text + 2, CODE_SIZE - 2) == 0)
+            return rows[i].class;
+    return class_other;
+}
+
+/* What the sender did not choose begins behind the last "<ADDRESS>: " of Postfix or "<ADDRESS>... " of sendmail. */
+static const char *words_start(const char *addr, size_t length)
+{
+    for (size_t i = length; i-- > 0;) {
+        const char *p = addr + i;
+        if (p[0] == '>' && p[1] == ':' && p[2] == ' ')
+            return p + 3;
+        if (p[0] == '>' && p[1] == '.' && strncmp(p + 1, "... ", 4) == 0)
+            return p + 5;
+    }
+    return addr;
+}
+
+static void words_read(struct words *words, const char *addr)
+{
+    const size_t length = strnlen(addr, REPLY_MAX + 1);
+    size_t n = 0;
+
+    memset(words->groups, 0, sizeof(words->groups));
+    if (length <= REPLY_MAX) {
+        words->text[n++] = ' ';
+        for (const char *p = words_start(addr, length); p < addr + length; p++)
+            words->text[n++] = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+        words->text[n++] = ' ';
+    }
+    for (size_t i = 0; i + GROUP <= n; i++)
+        words->groups[group_hash(words->text + i)] = 1;
+    words->length = n;
+}
+
+/* False if a group of the row does not occur, so that the row cannot. */
+static bool may_occur(const struct words *words, const struct text *row)
+{
+    for (size_t i = 0; i < row->length - GROUP; i += GROUP)
+        if (!words->groups[group_hash(row->text + i)])
+            return false;
+    return words->groups[group_hash(row->text + row->length - GROUP)];
+}
+
+static enum label_class class_of_text(const struct text *rows, size_t count, const struct words *words)
+{
+    for (size_t i = 0; i < count; i++)
+        if (may_occur(words, &rows[i]) && memmem(words->text, words->length, rows[i].text, rows[i].length) != NULL)
+            return rows[i].class;
+    return class_other;
+}
+
+struct reject reject_classify(const char *host, const char *addr)
+{
+    struct reject reject;
+    struct words words;
+
+    host = host != NULL ? host : "";
+    addr = addr != NULL ? addr : "";
+    const struct code code = find_code(host, addr, &reject.reply);
+    reject.code = code_value(&code);
+    reject.class = class_of_code(first_codes, COUNT(first_codes), &code);
+    if (reject.class != class_other)
+        return reject;
+    words_read(&words, addr);
+    reject.class = class_of_text(texts, COUNT(texts), &words);
+    if (reject.class == class_other)
+        reject.class = class_of_code(codes, COUNT(codes), &code);
+    if (reject.class == class_other)
+        reject.class = class_of_text(general_texts, COUNT(general_texts), &words);
+    return reject;
+}

@@ -1,0 +1,23 @@
+/* Why the MTA refused a recipient: the class of the refusal, 4xx or 5xx, and its enhanced status code.
+ *
+ * A milter is told of refused recipients by two macros. In Postfix {rcpt_host} is the enhanced code and {rcpt_addr} the
+ * reply text without the codes and without its first word; in sendmail {rcpt_addr} begins with the SMTP code and mostly
+ * the enhanced code. */
+#ifndef MILTER_FILTER_REJECT_H
+#define MILTER_FILTER_REJECT_H
+
+#include <stdint.h>
+
+#include "conf/lib/catalogue.h"
+
+struct reject {
+    enum label_class class;
+    enum label_reply reply;
+    uint16_t code; /* enum label_code */
+};
+
+/* Classifies a refusal by conf/tables/reject_texts.def and reject_codes.def. host is the value of {rcpt_host}, addr that
+ * of {rcpt_addr}; either may be NULL, and hold anything. Memory operations only, in bounded time; safe from any thread. */
+struct reject reject_classify(const char *host, const char *addr);
+
+#endif

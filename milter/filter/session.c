@@ -1,0 +1,307 @@
+/* The life of a session and its messages, and where everything about them is counted: one line a metric. */
+#include "milter/filter/session.h"
+
+#include "milter/filter/coverage.h"
+#include "milter/filter/reject.h"
+#include "milter/filter/spam.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* A mail transaction. */
+struct message {
+    bool open;
+    bool null_sender;
+    bool data; /* DATA reached us */
+    enum label_source source;
+    int64_t begun_ns;
+    uint64_t declared_bytes; /* SIZE=, RFC 1870; 0: none */
+    uint64_t counted_bytes;
+    uint32_t accepted;
+    uint32_t refused;
+    uint32_t rejects[class_COUNT][reply_COUNT];
+    uint32_t codes[code_COUNT];
+    struct spam_state spam;
+};
+
+struct session {
+    const struct settings *settings;
+    const struct tally *tally;
+    bool connected;
+    bool mail_seen;
+    bool submitted_here; /* not over SMTP, if the reverse-path agrees (Postfix: no address, or loopback and port 0) */
+    bool never_smtp;     /* submitted on this host, whatever the reverse-path looks like (sendmail) */
+    enum label_client client;
+    enum label_mta mta;
+    int64_t connected_ns;
+    int64_t entered_ns; /* the time of the event in work */
+    int64_t busy_ns;    /* not yet counted */
+    struct message message;
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static uint64_t micros_since(const struct session *session, int64_t begun_ns)
+{
+    return session->entered_ns > begun_ns ? (uint64_t)(session->entered_ns - begun_ns) / 1000 : 0;
+}
+
+struct session *session_new(const struct settings *settings, const struct tally *tally)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (session != NULL) {
+        session->settings = settings;
+        session->tally = tally;
+        session->entered_ns = clock_ns(CLOCK_MONOTONIC);
+    }
+    return session;
+}
+
+const struct settings *session_settings(const struct session *session)
+{
+    return session->settings;
+}
+
+void session_enter(struct session *session)
+{
+    session->entered_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+void session_leave(struct session *session)
+{
+    session->busy_ns += clock_ns(CLOCK_MONOTONIC) - session->entered_ns;
+}
+
+/* Whole microseconds; the rest stays for the next time. */
+static void count_busy(struct session *session)
+{
+    const struct tally *tally = session->tally;
+    tally_add(tally, SERIES_0(filter_busy_seconds_total), (uint64_t)(session->busy_ns / 1000));
+    session->busy_ns %= 1000;
+}
+
+/* ---- who is there ---- */
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
+    return address->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+static in_port_t port_of(const struct sockaddr *address)
+{
+    return address->sa_family == AF_INET ? ((const struct sockaddr_in *)(const void *)address)->sin_port
+                                         : ((const struct sockaddr_in6 *)(const void *)address)->sin6_port;
+}
+
+/* Postfix gives "Postfix 3.7.11", sendmail its number alone. */
+static enum label_mta mta_of(const char *version)
+{
+    if (version == NULL)
+        return mta_other;
+    if (strncmp(version, "Postfix", 7) == 0)
+        return mta_postfix;
+    return version[0] >= '0' && version[0] <= '9' ? mta_sendmail : mta_other;
+}
+
+void session_connect(struct session *session, const struct sockaddr *address, const char *mta_version)
+{
+    const struct tally *tally = session->tally;
+    bool is_internet = address != NULL && (address->sa_family == AF_INET || address->sa_family == AF_INET6);
+    session->mta = mta_of(mta_version);
+    session->never_smtp = !is_internet || (session->mta == mta_sendmail && is_loopback(address));
+    session->submitted_here = session->never_smtp || (is_loopback(address) && port_of(address) == 0);
+    if (session->submitted_here)
+        session->client = client_local;
+    else if (networks_contain(&session->settings->trusted_networks, address))
+        session->client = client_internal;
+    else
+        session->client = client_external;
+    session->connected = true;
+    session->connected_ns = session->entered_ns;
+    tally_add(tally, SERIES_1(connections_total, session->client), 1);
+    tally_gauge_add(tally, gauge_sessions_active, 1);
+    tally_gauge_set(tally, gauge_filter_last_connection_timestamp_seconds, clock_ns(CLOCK_REALTIME) / 1000);
+    coverage_saw_mta(tally, session->mta);
+}
+
+/* ---- a message ---- */
+
+/* The only place that clears a message. */
+static void message_reset(struct message *message)
+{
+    memset(message, 0, sizeof *message);
+}
+
+static void count_passed(const struct session *session, const struct message *message)
+{
+    const struct tally *tally = session->tally;
+    uint64_t bytes = session->settings->milter_body ? message->counted_bytes : message->declared_bytes;
+    if (bytes > 0)
+        tally_observe(tally, metric_message_bytes, message->source, bytes);
+    tally_observe(tally, metric_message_recipients, 0, message->accepted);
+    tally_observe(tally, metric_message_seconds, 0, micros_since(session, message->begun_ns));
+    tally_add(tally, SERIES_2(spam_verdicts_total, message->source, spam_verdict(&message->spam)), 1);
+}
+
+static void count_rejects(const struct tally *tally, const struct message *message)
+{
+    for (unsigned class = 0; class < class_COUNT; class ++) {
+        for (unsigned reply = 0; reply < reply_COUNT; reply++) {
+            if (message->rejects[class][reply] > 0)
+                tally_add(tally, SERIES_2(rejects_total, class, reply), message->rejects[class][reply]);
+        }
+    }
+    for (unsigned code = 0; code < code_COUNT; code++) {
+        if (message->codes[code] > 0)
+            tally_add(tally, SERIES_1(reject_codes_total, code), message->codes[code]);
+    }
+}
+
+/* The end of a transaction, however it comes: everything is counted here. */
+static void message_end(struct session *session, enum label_verdict verdict)
+{
+    const struct tally *tally = session->tally;
+    struct message *message = &session->message;
+    if (!message->open)
+        return;
+    tally_add(tally, SERIES_2(messages_total, message->source, verdict), 1);
+    if (message->null_sender)
+        tally_add(tally, SERIES_1(null_sender_total, message->source), 1);
+    if (message->accepted > 0)
+        tally_add(tally, SERIES_2(recipients_total, message->source, outcome_accepted), message->accepted);
+    if (message->refused > 0) {
+        tally_add(tally, SERIES_2(recipients_total, message->source, outcome_refused), message->refused);
+        count_rejects(tally, message);
+    }
+    if (verdict == verdict_passed)
+        count_passed(session, message);
+    count_busy(session);
+    message_reset(message);
+}
+
+/* What an end without end of message means. */
+static enum label_verdict unfinished_verdict(const struct message *message)
+{
+    if (message->data)
+        return verdict_lost;
+    return message->refused > 0 && message->accepted == 0 ? verdict_rejected : verdict_aborted;
+}
+
+/* RFC 1870: SIZE=digits. */
+static uint64_t declared_size(char *const *parameters)
+{
+    uint64_t size = 0;
+    for (; *parameters != NULL; parameters++) {
+        if (strncasecmp(*parameters, "SIZE=", 5) != 0)
+            continue;
+        for (const char *digit = *parameters + 5; *digit >= '0' && *digit <= '9' && size < UINT64_C(1) << 50; digit++)
+            size = size * 10 + (uint64_t)(*digit - '0');
+        return size;
+    }
+    return 0;
+}
+
+/* architecture.md: bounce, local, authenticated, internal, external, in this order. Postfix gives the reverse-path of mail that did not
+ * come over SMTP without brackets; bounces of its own have the null or the double-bounce sender. */
+static enum label_source source_of(const struct session *session, const char *sender, const char *auth_type)
+{
+    bool brackets = sender[0] == '<';
+    if (session->never_smtp || (session->submitted_here && !brackets)) {
+        const char *path = sender + brackets;
+        bool notice = *path == '\0' || *path == '>' || strncmp(path, "double-bounce@", 14) == 0;
+        return notice ? source_bounce : source_local;
+    }
+    if (auth_type != NULL && *auth_type != '\0')
+        return source_authenticated;
+    return session->client == client_external ? source_external : source_internal;
+}
+
+void session_mail(struct session *session, char *const *arguments, const char *auth_type)
+{
+    static char empty[] = "";
+    static char *const nothing[] = {empty, NULL};
+    struct message *message = &session->message;
+    if (arguments == NULL || arguments[0] == NULL)
+        arguments = nothing;
+    const char *sender = arguments[0];
+    message_end(session, unfinished_verdict(message));
+    session->mail_seen = true;
+    message->open = true;
+    message->begun_ns = session->entered_ns;
+    message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
+    message->source = source_of(session, sender, auth_type);
+    message->declared_bytes = declared_size(arguments + 1);
+    if (message->source == source_bounce)
+        coverage_saw_bounce(session->tally, session->mta);
+}
+
+void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address)
+{
+    struct message *message = &session->message;
+    if (!message->open)
+        return;
+    if (mailer == NULL || strcmp(mailer, "error") != 0) {
+        message->accepted++;
+        return;
+    }
+    struct reject reject = reject_classify(host, address);
+    message->refused++;
+    message->rejects[reject.class][reject.reply]++;
+    message->codes[reject.code]++;
+}
+
+void session_data(struct session *session)
+{
+    session->message.data = true;
+}
+
+void session_header(struct session *session, const char *name, const char *value)
+{
+    struct message *message = &session->message;
+    spam_header(&message->spam, name, value);
+    if (session->settings->milter_body)
+        message->counted_bytes += strlen(name) + strlen(value) + 4; /* ": " and CRLF */
+}
+
+void session_body(struct session *session, size_t bytes)
+{
+    session->message.counted_bytes += bytes;
+}
+
+void session_eom(struct session *session)
+{
+    message_end(session, verdict_passed);
+}
+
+void session_abort(struct session *session)
+{
+    message_end(session, unfinished_verdict(&session->message));
+}
+
+void session_free(struct session *session)
+{
+    if (session == NULL)
+        return;
+    const struct tally *tally = session->tally;
+    session_abort(session);
+    if (session->connected) {
+        tally_observe(tally, metric_session_seconds, 0, micros_since(session, session->connected_ns));
+        if (!session->mail_seen)
+            tally_add(tally, SERIES_1(sessions_without_mail_total, session->client), 1);
+        tally_gauge_add(tally, gauge_sessions_active, -1);
+    }
+    session_leave(session);
+    count_busy(session);
+    free(session);
+}

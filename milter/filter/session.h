@@ -1,0 +1,50 @@
+/* The life of an SMTP session and of the mail transactions in it (RFC 5321), and what they add to the tally.
+ *
+ * Two lifetimes, one owner: a *session* from connect to close, and in it a *message* from MAIL to end of message, abort, the next MAIL
+ * or close. MTAs differ in which of these arrives, so all take the same path. Counts of a transaction are added when it ends, before
+ * the callback returns.
+ *
+ * Knows nothing of libmilter. Memory operations only; no call fails. A session is used by one thread at a time, not always the same. */
+#ifndef MILTER_FILTER_SESSION_H
+#define MILTER_FILTER_SESSION_H
+
+#include "conf/lib/settings.h"
+#include "conf/lib/tally.h"
+
+#include <sys/socket.h>
+
+struct session;
+
+/* A new session, or NULL without memory. `settings` and `tally` must outlive it. */
+struct session *session_new(const struct settings *settings, const struct tally *tally);
+
+/* Ends the message if one is open, counts the session if it was connected, frees it. NULL is fine. */
+void session_free(struct session *session);
+
+/* The settings given to session_new. */
+const struct settings *session_settings(const struct session *session);
+
+/* Around every callback: the time between is counted as busy, and enter's time is the time of the event. */
+void session_enter(struct session *session);
+void session_leave(struct session *session);
+
+/* connect: `address` may be NULL (sendmail -bs). `mta_version` is the macro `v`, or NULL: "Postfix 3.7.11", "8.17.1.9". */
+void session_connect(struct session *session, const struct sockaddr *address, const char *mta_version);
+
+/* MAIL: arguments as libmilter gives them, NULL-terminated: the reverse-path with or without brackets, then ESMTP parameters.
+ * `auth_type` is the macro {auth_type}, or NULL. */
+void session_mail(struct session *session, char *const *arguments, const char *auth_type);
+
+/* RCPT: the macros {rcpt_mailer}, {rcpt_host}, {rcpt_addr}, each may be NULL. A recipient that the MTA itself refused comes with the
+ * mailer `error` (SMFIP_RCPT_REJ). */
+void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address);
+
+void session_data(struct session *session);
+void session_header(struct session *session, const char *name, const char *value);
+void session_body(struct session *session, size_t bytes);
+void session_eom(struct session *session);
+
+/* The transaction is over without an end of message. */
+void session_abort(struct session *session);
+
+#endif

@@ -1,0 +1,83 @@
+/* The copier: a thread that waits for the next interval or for the end. */
+#include "milter/pusher/copier.h"
+
+#include "conf/lib/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+    const struct tally *tally;
+    const char *directory;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool finish;
+    bool written; /* the last copy, at the end */
+    bool failing; /* what fails is said once */
+} self = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct timespec in_milliseconds(int64_t milliseconds)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    int64_t nanoseconds = time.tv_nsec + milliseconds % 1000 * 1000000;
+    return (struct timespec){time.tv_sec + milliseconds / 1000 + nanoseconds / 1000000000, nanoseconds % 1000000000};
+}
+
+/* A settling tally is not copied: the copy in the state directory is all there is until it has settled. */
+static bool copy(bool clean)
+{
+    struct failure failure;
+    if (atomic_load(&self.tally->header->state) == tally_settling)
+        return false;
+    bool written = tally_copy(self.tally, self.directory, clean, &failure);
+    if (!written && !self.failing)
+        log_error("%s", failure.text);
+    if (written && self.failing)
+        log_info("the tally is copied to %s again", self.directory);
+    self.failing = !written;
+    return written;
+}
+
+static void *run(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&self.lock);
+    while (!self.finish) {
+        pthread_mutex_unlock(&self.lock);
+        copy(false);
+        pthread_mutex_lock(&self.lock);
+        struct timespec next = in_milliseconds(COPIER_INTERVAL_SECONDS * 1000);
+        while (!self.finish && pthread_cond_timedwait(&self.changed, &self.lock, &next) != ETIMEDOUT)
+            ;
+    }
+    pthread_mutex_unlock(&self.lock);
+    self.written = copy(true);
+    return NULL;
+}
+
+bool copier_start(const struct tally *tally, const char *state_directory, struct failure *failure)
+{
+    pthread_condattr_t monotonic;
+    self.tally = tally;
+    self.directory = state_directory;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&self.changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int error = pthread_create(&self.thread, NULL, run, NULL);
+    return error == 0 || fail(failure, EX_OSERR, "the copying thread cannot be started: %s", strerror(error));
+}
+
+bool copier_finish(int milliseconds)
+{
+    struct timespec deadline = in_milliseconds(milliseconds);
+    pthread_mutex_lock(&self.lock);
+    self.finish = true;
+    pthread_cond_signal(&self.changed);
+    pthread_mutex_unlock(&self.lock);
+    return pthread_clockjoin_np(self.thread, NULL, CLOCK_MONOTONIC, &deadline) == 0 && self.written;
+}

@@ -1,0 +1,214 @@
+/* milterscope-pusher: carries the tally to Redis and to the disk. Started by milterscope(8) with what it needs in descriptors 4 to 6.
+ *
+ * One poll loop with a tick of 100 ms, whatever Redis does: heartbeat, messages of the supervisor, the push under way, the next push.
+ * Hard to kill is not the aim: it may die at any time, what it sends can be sent again. */
+#include "conf/lib/log.h"
+#include "milter/handover.h"
+#include "milter/pusher/copier.h"
+#include "milter/pusher/push.h"
+#include "milter/pusher/settle.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 100,
+    DELAY_LEAST_MS = 500,
+    DELAY_MOST_MS = 10 * 1000,
+    SLOW_MS = 30 * 1000,
+    LAST_COPY_MS = 5 * 1000,
+    REPEATED_MOST = 4
+};
+
+static struct {
+    const struct settings *settings;
+    const struct settings *fresh; /* to be put in force between two pushes */
+    struct tally tally;
+    struct push *push;
+    bool under_way;
+    int64_t next_ms;
+    int64_t delay_ms;     /* back-off after failures */
+    unsigned repeated;    /* pushes in a row that had to be begun again at once */
+    int said;             /* class of the failure that was logged last, or -1 */
+    bool ending, cleanly; /* the supervisor wants us to end */
+    bool last_push_begun;
+} self = {.said = -1};
+
+/* What no quick repetition cures, and would only fill the log of the server. */
+static bool is_slow(enum label_error error)
+{
+    return error == error_auth || error == error_noperm || error == error_wrongtype || error == error_misconf;
+}
+
+/* Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): pushers must not come back in step. */
+static int64_t jittered(int64_t most_ms)
+{
+    return most_ms / 2 + random() % (most_ms / 2 + 1);
+}
+
+static void after_failure(int64_t now_ms)
+{
+    enum label_error error = push_error(self.push);
+    if (self.said != (int)error)
+        log_warning("Redis %s: %s; counting goes on, pushing is retried", self.settings->redis_url,
+                    push_error_text(self.push));
+    self.said = (int)error;
+    if (error == error_fenced) {
+        self.next_ms = now_ms + self.settings->redis_push_interval / 1000;
+        return;
+    }
+    self.delay_ms = self.delay_ms == 0 ? DELAY_LEAST_MS : self.delay_ms * 2;
+    if (self.delay_ms > DELAY_MOST_MS)
+        self.delay_ms = DELAY_MOST_MS;
+    self.next_ms = now_ms + jittered(is_slow(error) ? SLOW_MS : self.delay_ms);
+}
+
+static void after_success(int64_t now_ms)
+{
+    int64_t interval_ms = self.settings->redis_push_interval / 1000;
+    if (self.said >= 0)
+        log_info("Redis %s: pushing again", self.settings->redis_url);
+    self.said = -1;
+    self.delay_ms = 0;
+    self.next_ms += interval_ms; /* no drift */
+    if (self.next_ms <= now_ms)
+        self.next_ms = now_ms + interval_ms;
+}
+
+static void take_settings(void)
+{
+    if (self.fresh == NULL || self.under_way)
+        return;
+    log_open("milterscope-pusher", (enum log_level)self.fresh->log_level, (enum log_target)self.fresh->log_target);
+    if (!push_connect(self.push, self.fresh)) {
+        log_error("no memory for a connection to Redis");
+        exit(EX_OSERR);
+    }
+    settings_unmap(self.settings);
+    self.settings = self.fresh;
+    self.fresh = NULL;
+    self.next_ms = 0;
+    self.said = -1;
+}
+
+/* Steps the push under way and begins the next one when it is due. */
+static void step_push(int64_t now_ms)
+{
+    if (self.under_way) {
+        enum push_result result = push_step(self.push);
+        self.under_way = result == push_pending;
+        self.repeated = result == push_again ? self.repeated + 1 : 0;
+        if (result == push_again)
+            self.next_ms = now_ms + (self.repeated > REPEATED_MOST ? self.settings->redis_push_interval / 1000 : 0);
+        else if (result == push_failed)
+            after_failure(now_ms);
+        else if (result == push_written)
+            after_success(now_ms);
+        if (result == push_again && self.ending && self.repeated <= REPEATED_MOST)
+            self.last_push_begun = false;
+    }
+    take_settings();
+    bool settling = settle_wait(&self.tally);
+    bool due = self.ending ? !self.last_push_begun && !settling : now_ms >= self.next_ms;
+    if (!self.under_way && due) {
+        self.last_push_begun = self.ending;
+        push_begin(self.push);
+        self.under_way = true;
+    }
+}
+
+static void receive(void)
+{
+    char byte = 0;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct failure failure;
+    int fd = -1;
+    ssize_t length = recvmsg(HANDOVER_CONTROL, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
+        exit(EX_OK); /* the supervisor is gone */
+    if (length < 0)
+        return;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    if (byte == HANDOVER_RELOAD && fd >= 0) {
+        if (self.fresh != NULL)
+            settings_unmap(self.fresh);
+        self.fresh = settings_map(fd, &failure);
+        if (self.fresh == NULL)
+            log_error("reload: %s", failure.text);
+    }
+    self.ending = self.ending || byte == HANDOVER_DRAIN || byte == HANDOVER_STOP;
+    self.cleanly = self.cleanly || byte == HANDOVER_STOP;
+    if (fd >= 0)
+        close(fd);
+}
+
+/* One round; false when all is done that the end asks for. */
+static bool round_of_loop(void)
+{
+    struct pollfd wait[2] = {{.fd = HANDOVER_CONTROL, .events = POLLIN}};
+    int64_t now_ms = tally_clock_ms();
+    int until_ms = (int)(self.next_ms - now_ms < TICK_MS ? self.next_ms - now_ms : TICK_MS);
+    if (self.under_way) {
+        int deadline_ms = push_wait(self.push, &wait[1]);
+        until_ms = deadline_ms < TICK_MS ? deadline_ms : TICK_MS;
+    }
+    if (poll(wait, self.under_way ? 2 : 1, until_ms > 0 ? until_ms : 0) > 0 && wait[0].revents != 0)
+        receive();
+    tally_beat(&self.tally);
+    step_push(tally_clock_ms());
+    return !(self.ending && !self.under_way && (self.last_push_begun || settle_wait(&self.tally)));
+}
+
+static bool start(int process, struct failure *failure)
+{
+    self.settings = settings_map(HANDOVER_SETTINGS, failure);
+    if (self.settings == NULL || !tally_attach(HANDOVER_TALLY, process, &self.tally, failure))
+        return false;
+    log_open("milterscope-pusher", (enum log_level)self.settings->log_level,
+             (enum log_target)self.settings->log_target);
+    catalogue_find_total("", 0); /* builds the index, before there are threads */
+    tally_gauge_set(&self.tally, gauge_build_info + (unsigned)program_pusher * version_COUNT, 1);
+    tally_gauge_set(&self.tally, gauge_redis_up + (unsigned)program_pusher, 0);
+    self.push = push_new(&self.tally, atomic_fetch_add(&self.tally.header->starts, 1) + 1);
+    if (self.push == NULL || !push_connect(self.push, self.settings))
+        return fail(failure, EX_OSERR, "no memory");
+    return copier_start(&self.tally, self.settings->state_directory, failure);
+}
+
+int main(int argc, char **argv)
+{
+    struct failure failure = {EX_OK, ""};
+    static const char ready = HANDOVER_READY;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return printf("milterscope-pusher %s\n", MILTERSCOPE_VERSION) > 0 ? EX_OK : EX_IOERR;
+    if (argc != 2 || strspn(argv[1], "0123456789") != strlen(argv[1])) {
+        fputs("milterscope-pusher is started by milterscope(8)\n", stderr);
+        return EX_USAGE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    srandom((unsigned)(tally_clock_ms() ^ getpid()));
+    if (!start(atoi(argv[1]), &failure)) {
+        log_error("%s", failure.text);
+        return failure.status;
+    }
+    if (send(HANDOVER_CONTROL, &ready, 1, MSG_NOSIGNAL) != 1)
+        return EX_OSERR;
+    self.next_ms = tally_clock_ms() + random() % (self.settings->redis_push_interval / 1000 + 1);
+    while (round_of_loop())
+        ;
+    if (self.cleanly && !copier_finish(LAST_COPY_MS))
+        _exit(EX_IOERR); /* the disk may hold the thread for ever */
+    _exit(EX_OK);
+}

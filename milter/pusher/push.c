@@ -1,0 +1,299 @@
+/* Pushing. What Redis holds of an instance, and the rules by which it is written, stand in push.lua; here is what we send and what we
+ * make of the answers. */
+#include "milter/pusher/push.h"
+
+#include "conf/lib/log.h"
+#include "milter/pusher/scripts.h"
+#include "milter/pusher/settle.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FULL_EVERY_MS = 30 * 1000,
+    LEASE_INTERVALS = 10, /* a foreign owner waits for so many intervals of silence */
+    KEEP_SECONDS = 7 * 24 * 3600,
+    GAUGES_SECONDS = 60,
+    FIXED_ARGUMENTS = 16, /* EVALSHA sha 3 key key key and ten of the script's */
+    META_PAIRS = 4,
+    ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * (META_PAIRS + total_COUNT + gauge_COUNT),
+    VALUE_BYTES = 32,
+    TEXTS_BYTES = VALUE_BYTES * (total_COUNT + gauge_COUNT),
+};
+
+enum phase { phase_load, phase_settle, phase_push };
+
+struct push {
+    const struct tally *tally;
+    const struct settings *settings;
+    struct redis *redis;
+    enum phase phase;
+    uint32_t epoch;
+    uint64_t seq;
+    bool full;              /* the next one writes everything */
+    uint64_t left_seq;      /* what the last push that was written left there */
+    unsigned left_counters; /* fields */
+    int64_t full_ms;        /* when everything was last written */
+    int64_t begun_us;
+    char push_sha[41], touch_sha[41];
+    struct snapshot sent;          /* what the push under way says */
+    uint64_t written[total_COUNT]; /* what Redis holds */
+    char *total_names[total_COUNT];
+    char *gauge_names[gauge_COUNT];
+    enum metric_unit total_units[total_COUNT];
+    enum label_error error;
+    char error_text[256];
+    /* The command in preparation */
+    const char *arguments[ARGUMENTS_MAX];
+    size_t count;
+    char texts[TEXTS_BYTES];
+    size_t texts_at;
+};
+
+static int64_t clock_us(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+struct push *push_new(const struct tally *tally, uint32_t epoch)
+{
+    char text[SERIES_TEXT_MAX];
+    struct push *push = calloc(1, sizeof *push);
+    bool good = push != NULL;
+    for (unsigned i = 0; good && i < total_COUNT; i++) {
+        catalogue_total_text(i, text);
+        push->total_units[i] = catalogue_total_unit(i);
+        good = (push->total_names[i] = strdup(text)) != NULL;
+    }
+    for (unsigned i = 0; good && i < gauge_COUNT; i++) {
+        catalogue_gauge_text(i, text);
+        good = (push->gauge_names[i] = strdup(text)) != NULL;
+    }
+    if (!good)
+        return NULL; /* the process ends: nothing to free */
+    push->tally = tally;
+    push->epoch = epoch;
+    push->full = true;
+    return push;
+}
+
+bool push_connect(struct push *push, const struct settings *settings)
+{
+    if (push->redis != NULL)
+        redis_close(push->redis);
+    push->settings = settings;
+    push->redis = redis_open(settings, "milterscope-pusher");
+    push->push_sha[0] = '\0';
+    return push->redis != NULL;
+}
+
+/* ---- the command ---- */
+
+static void add(struct push *push, const char *argument)
+{
+    push->arguments[push->count++] = argument;
+}
+
+/* Adds a value, whose text is kept until the command is sent. */
+static void add_value(struct push *push, enum metric_unit unit, int64_t value)
+{
+    char *text = push->texts + push->texts_at;
+    push->texts_at += catalogue_value_text(unit, value, text) + 1;
+    add(push, text);
+}
+
+static size_t add_meta(struct push *push, char *started)
+{
+    static char host[256];
+    size_t before = push->count;
+    gethostname(host, sizeof host - 1);
+    snprintf(started, VALUE_BYTES, "%" PRId64,
+             clock_us(CLOCK_REALTIME) / 1000000 -
+                 (tally_clock_ms() - atomic_load(&push->tally->header->begun_ms)) / 1000);
+    const char *const pairs[2 * META_PAIRS] = {"version",  MILTERSCOPE_VERSION,     "host", host, "started", started,
+                                               "instance", push->settings->instance};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        add(push, pairs[i]);
+    return push->count - before;
+}
+
+static size_t add_counters(struct push *push)
+{
+    size_t before = push->count;
+    for (unsigned i = 0; i < total_COUNT; i++) {
+        if (!push->full && push->sent.totals[i] == push->written[i])
+            continue;
+        add(push, push->total_names[i]);
+        add_value(push, push->total_units[i], (int64_t)push->sent.totals[i]);
+    }
+    return push->count - before;
+}
+
+static void add_gauges(struct push *push)
+{
+    for (unsigned i = 0; i < gauge_COUNT; i++) {
+        if (push->sent.gauges[i] == GAUGE_ABSENT)
+            continue;
+        add(push, push->gauge_names[i]);
+        add_value(push, catalogue_gauge_metric(i)->unit, push->sent.gauges[i]);
+    }
+}
+
+/* EVALSHA push.lua: numbers are texts of their own, put in when they are known. */
+static void send_push(struct push *push)
+{
+    char keys[3][SETTINGS_NAME_MAX + 24], owner[80], epoch[16], seq[24], left_seq[24], left_counters[16], lease[24],
+        keep[16], gauges[16], meta_count[16], counter_count[16], started[VALUE_BYTES];
+    static const char *const kinds[] = {"meta", "counters", "gauges"};
+    push->count = 0;
+    push->texts_at = 0;
+    for (int i = 0; i < 3; i++)
+        snprintf(keys[i], sizeof keys[i], "ms1:{%s}:%s", push->settings->instance, kinds[i]);
+    settle_owner(push->tally, owner);
+    snprintf(epoch, sizeof epoch, "%" PRIu32, push->epoch);
+    snprintf(seq, sizeof seq, "%" PRIu64, push->seq);
+    snprintf(left_seq, sizeof left_seq, "%" PRIu64, push->left_seq);
+    snprintf(left_counters, sizeof left_counters, "%u", push->left_counters);
+    snprintf(lease, sizeof lease, "%" PRId64, LEASE_INTERVALS * push->settings->redis_push_interval / 1000);
+    snprintf(keep, sizeof keep, "%d", KEEP_SECONDS);
+    snprintf(gauges, sizeof gauges, "%d", GAUGES_SECONDS);
+    const char *const fixed[] = {"EVALSHA",     push->push_sha, "3",   keys[0], keys[1],
+                                 keys[2],       owner,          epoch, seq,     push->full ? "full" : left_seq,
+                                 left_counters, lease,          keep,  gauges,  meta_count,
+                                 counter_count};
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        add(push, fixed[i]);
+    snprintf(meta_count, sizeof meta_count, "%zu", add_meta(push, started));
+    snprintf(counter_count, sizeof counter_count, "%zu", add_counters(push));
+    add_gauges(push);
+    redis_command(push->redis, push->count, push->arguments, NULL);
+    const char *const touch[] = {"EVALSHA", push->touch_sha, "1", "ms1:instances", push->settings->instance, keep};
+    redis_command(push->redis, sizeof touch / sizeof touch[0], touch, NULL);
+}
+
+void push_begin(struct push *push)
+{
+    push->begun_us = clock_us(CLOCK_MONOTONIC);
+    if (push->push_sha[0] == '\0') {
+        static const char *const scripts[] = {script_push, script_touch};
+        push->phase = phase_load;
+        for (int i = 0; i < 2; i++)
+            redis_command(push->redis, 3, (const char *const[]){"SCRIPT", "LOAD", scripts[i]}, NULL);
+    } else if (atomic_load(&push->tally->header->state) == tally_settling) {
+        push->phase = phase_settle;
+        settle_ask(push->redis, push->settings->instance);
+    } else {
+        push->phase = phase_push;
+        push->seq++;
+        push->full = push->full || tally_clock_ms() - push->full_ms >= FULL_EVERY_MS;
+        tally_snapshot(push->tally, &push->sent);
+        send_push(push);
+    }
+    redis_start(push->redis, push->settings->redis_timeout);
+}
+
+int push_wait(const struct push *push, struct pollfd *wait)
+{
+    return redis_wait(push->redis, wait);
+}
+
+/* ---- the answers ---- */
+
+static enum push_result failed(struct push *push, enum label_error error, const char *text)
+{
+    push->error = error;
+    snprintf(push->error_text, sizeof push->error_text, "%s", text);
+    push->full = true; /* a push that failed may have been written, or half of it */
+    tally_add(push->tally, SERIES_1(push_errors_total, error), 1);
+    tally_gauge_set(push->tally, gauge_redis_up + (unsigned)program_pusher, 0);
+    return push_failed;
+}
+
+/* A reply that should not be an error is one: the class decides what is done. */
+static enum push_result refused(struct push *push, const struct redis_reply *reply)
+{
+    const char *text = redis_reply_kind(reply) == redis_error_reply ? redis_reply_text(reply, NULL)
+                                                                    : "an answer that no script of ours gives";
+    enum label_error error = redis_reply_kind(reply) == redis_error_reply ? redis_classify(text) : error_protocol;
+    bool scripts_gone = error == error_noscript && push->push_sha[0] != '\0';
+    push->push_sha[0] = error == error_noscript ? '\0' : push->push_sha[0];
+    failed(push, error, text);
+    return scripts_gone ? push_again : push_failed;
+}
+
+static enum push_result take_scripts(struct push *push)
+{
+    char *const shas[] = {push->push_sha, push->touch_sha};
+    for (size_t i = 0; i < 2; i++) {
+        const struct redis_reply *reply = redis_reply(push->redis, i);
+        if (redis_reply_kind(reply) != redis_string) {
+            push->push_sha[0] = '\0';
+            return refused(push, reply);
+        }
+        snprintf(shas[i], sizeof push->push_sha, "%s", redis_reply_text(reply, NULL));
+    }
+    return push_again;
+}
+
+static enum push_result count_written(struct push *push)
+{
+    memcpy(push->written, push->sent.totals, sizeof push->written);
+    if (push->full)
+        push->full_ms = tally_clock_ms();
+    push->full = false;
+    push->left_seq = push->seq;
+    push->left_counters = total_COUNT;
+    uint64_t took = (uint64_t)(clock_us(CLOCK_MONOTONIC) - push->begun_us);
+    tally_add(push->tally, SERIES_0(push_total), 1);
+    tally_observe(push->tally, metric_push_seconds, 0, took);
+    tally_gauge_set(push->tally, gauge_redis_up + (unsigned)program_pusher, 1);
+    tally_gauge_set(push->tally, gauge_last_push_timestamp_seconds, clock_us(CLOCK_REALTIME));
+    return push_written;
+}
+
+static enum push_result take_push(struct push *push)
+{
+    const struct redis_reply *reply = redis_reply(push->redis, 0);
+    const struct redis_reply *touched = redis_reply(push->redis, 1);
+    const struct redis_reply *word = redis_reply_kind(reply) == redis_array ? redis_reply_item(reply, 0) : NULL;
+    if (word == NULL || redis_reply_kind(word) != redis_string)
+        return refused(push, reply);
+    if (strcmp(redis_reply_text(word, NULL), "again") == 0) {
+        log_info("Redis does not hold what was left there: everything is written again");
+        push->full = true;
+        return push_again;
+    }
+    if (redis_reply_kind(touched) == redis_error_reply)
+        return refused(push, touched);
+    return count_written(push);
+}
+
+enum push_result push_step(struct push *push)
+{
+    enum redis_progress progress = redis_step(push->redis);
+    if (progress == redis_pending)
+        return push_pending;
+    if (progress == redis_failed)
+        return failed(push, redis_error(push->redis), redis_error_text(push->redis));
+    if (push->phase == phase_load)
+        return take_scripts(push);
+    if (push->phase == phase_push)
+        return take_push(push);
+    const struct redis_reply *wrong = settle_take(push->redis, push->tally);
+    return wrong != NULL ? refused(push, wrong) : push_again;
+}
+
+enum label_error push_error(const struct push *push)
+{
+    return push->error;
+}
+
+const char *push_error_text(const struct push *push)
+{
+    return push->error_text;
+}

@@ -1,0 +1,71 @@
+/* Settling totals after a power failure. */
+#include "milter/pusher/settle.h"
+
+#include "conf/lib/log.h"
+
+#include <string.h>
+
+void settle_owner(const struct tally *tally, char *owner)
+{
+    tally_id_text(tally, owner);
+    owner[32] = ':';
+    memcpy(owner + 33, tally->header->boot_id, sizeof tally->header->boot_id);
+}
+
+void settle_ask(struct redis *redis, const char *instance)
+{
+    char meta[SETTINGS_NAME_MAX + 24], counters[SETTINGS_NAME_MAX + 24];
+    snprintf(meta, sizeof meta, "ms1:{%s}:meta", instance);
+    snprintf(counters, sizeof counters, "ms1:{%s}:counters", instance);
+    redis_command(redis, 3, (const char *const[]){"HGET", meta, "owner"}, NULL);
+    redis_command(redis, 2, (const char *const[]){"HGETALL", counters}, NULL);
+}
+
+/* The totals in a reply to HGETALL, by the numbers of this build; what is not there, or not a number, is 0. */
+static void read_totals(const struct redis_reply *reply, uint64_t *known)
+{
+    memset(known, 0, total_COUNT * sizeof *known);
+    for (size_t i = 0; i + 1 < redis_reply_count(reply); i += 2) {
+        size_t name_length, value_length;
+        const char *name = redis_reply_text(redis_reply_item(reply, i), &name_length);
+        const char *value = redis_reply_text(redis_reply_item(reply, i + 1), &value_length);
+        int64_t number;
+        int total = catalogue_find_total(name, name_length);
+        if (total >= 0 && catalogue_value_parse(catalogue_total_unit((unsigned)total), value, value_length, &number) &&
+            number >= 0)
+            known[total] = (uint64_t)number;
+    }
+}
+
+const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally)
+{
+    const struct redis_reply *owner = redis_reply(redis, 0);
+    const struct redis_reply *counters = redis_reply(redis, 1);
+    uint64_t known[total_COUNT];
+    char id[33];
+    if (redis_reply_kind(owner) != redis_string && redis_reply_kind(owner) != redis_nil)
+        return owner;
+    if (redis_reply_kind(counters) != redis_array)
+        return counters;
+    tally_id_text(tally, id);
+    if (redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0) {
+        read_totals(counters, known);
+        tally_raise(tally, known);
+        log_info("totals raised to what Redis holds of them");
+    } else {
+        tally_reset(tally);
+        log_warning("totals were lost with the power, and Redis does not hold them: a new tally begins at 0");
+    }
+    return NULL;
+}
+
+bool settle_wait(const struct tally *tally)
+{
+    if (atomic_load(&tally->header->state) != tally_settling)
+        return false;
+    if (tally_clock_ms() - atomic_load(&tally->header->begun_ms) < TALLY_SETTLE_MS)
+        return true;
+    tally_reset(tally);
+    log_warning("totals were lost with the power, and Redis cannot be asked: a new tally begins at 0");
+    return false;
+}

@@ -1,0 +1,34 @@
+/* Does the filter answer? A negotiation over the milter socket (SMFIC_OPTNEG), as the MTA makes it at the start of a session, never
+ * blocking. Libmilter does not call it a session: nothing is counted. */
+#ifndef MILTER_SUPERVISOR_CHECK_H
+#define MILTER_SUPERVISOR_CHECK_H
+
+#include "conf/lib/settings.h"
+
+#include <poll.h>
+
+enum { CHECK_INTERVAL_MS = 1000, CHECK_DEADLINE_MS = 3000 };
+
+struct check {
+    int fd; /* of the check under way, or -1 */
+    bool asked;
+    int64_t next_ms;     /* when the next one begins */
+    int64_t answered_ms; /* when the last answer came, or since when an answer is waited for */
+};
+
+/* Begins to wait for answers now (milliseconds on the clock of heartbeats). */
+void check_begin(struct check *check, int64_t now_ms);
+
+/* Ends the check under way, if any. */
+void check_stop(struct check *check);
+
+/* What to wait for. */
+struct pollfd check_wait(const struct check *check);
+
+/* Goes on without waiting. Returns true when an answer came. */
+bool check_step(struct check *check, const struct settings *settings, int64_t now_ms);
+
+/* Has no answer come for too long? */
+bool check_failed(const struct check *check, int64_t now_ms);
+
+#endif

@@ -1,0 +1,140 @@
+/* Starting children. The program is looked up by its path at each start, so that a restart runs what is installed now. */
+#include "milter/supervisor/child.h"
+
+#include "milter/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CLEAR_OF_HANDOVER = 16 }; /* descriptors are first moved beyond all handover numbers, then put there */
+
+/* In the child: puts fd at `number`, without close-on-exec. */
+static bool place(int fd, int number)
+{
+    return fd < 0 || dup2(fd, number) == number;
+}
+
+static int move(int fd)
+{
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD, CLEAR_OF_HANDOVER);
+}
+
+/* In the child, between fork and exec. */
+static void become(const char *path, int listener, int settings, int tally, int control, char *process)
+{
+    char *arguments[] = {(char *)(uintptr_t)path, process, NULL};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    listener = move(listener);
+    settings = move(settings);
+    tally = move(tally);
+    control = move(control);
+    if (place(listener, HANDOVER_LISTENER) && place(settings, HANDOVER_SETTINGS) && place(tally, HANDOVER_TALLY) &&
+        place(control, HANDOVER_CONTROL)) {
+        if (listener < 0)
+            close(HANDOVER_LISTENER);
+        close_range(HANDOVER_CONTROL + 1, ~0u, 0);
+        execv(path, arguments);
+    }
+    dprintf(STDERR_FILENO, "%s cannot be started: %s\n", path, strerror(errno));
+    _exit(EX_OSFILE);
+}
+
+static bool start_with(struct child *child, const char *path, int listener, int settings, const struct tally *tally,
+                       struct failure *failure)
+{
+    int pair[2];
+    char process[12];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return fail(failure, EX_OSERR, "no socket pair for %s: %s", path, strerror(errno));
+    child->control = pair[0];
+    child->process = tally_process_add(tally, getpid());
+    snprintf(process, sizeof process, "%d", child->process);
+    pid_t pid = child->process < 0 ? -1 : fork();
+    if (pid == 0)
+        become(path, listener, settings, tally->fd, pair[1], process);
+    int error = child->process < 0 ? EAGAIN : errno;
+    close(pair[1]);
+    if (pid < 0) {
+        child_forget(child, tally);
+        return fail(failure, EX_OSERR, "%s cannot be started: %s", path, strerror(error));
+    }
+    child->pid = pid;
+    tally_process_set_pid(tally, child->process, pid);
+    return true;
+}
+
+bool child_start(struct child *child, const char *program, int listener, const struct child_kit *kit,
+                 struct failure *failure)
+{
+    char path[PATH_MAX];
+    *child = CHILD_NONE;
+    child->started_ms = tally_clock_ms();
+    if (snprintf(path, sizeof path, "%s/%s", kit->directory, program) >= (int)sizeof path || access(path, X_OK) != 0)
+        return fail(failure, EX_OSFILE, "%s/%s: %s; it belongs beside milterscope", kit->directory, program,
+                    strerror(errno));
+    int settings = settings_seal(kit->settings, failure);
+    if (settings < 0)
+        return false;
+    bool started = start_with(child, path, listener, settings, kit->tally, failure);
+    close(settings);
+    return started;
+}
+
+bool child_send(const struct child *child, char message, int fd)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
+    struct iovec part = {&message, 1};
+    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd >= 0) {
+        packet.msg_control = &control;
+        packet.msg_controllen = sizeof control;
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    }
+    return child->control >= 0 && sendmsg(child->control, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+void child_listen(struct child *child)
+{
+    char message;
+    while (child->control >= 0) {
+        ssize_t length = recv(child->control, &message, 1, MSG_DONTWAIT);
+        if (length == 1 && message == HANDOVER_READY)
+            child->ready = true;
+        if (length == 0) { /* it is ending: waitpid will say how */
+            close(child->control);
+            child->control = -1;
+        }
+        if (length <= 0)
+            return;
+    }
+}
+
+void child_forget(struct child *child, const struct tally *tally)
+{
+    tally_process_remove(tally, child->process);
+    if (child->control >= 0)
+        close(child->control);
+    *child = CHILD_NONE;
+}
+
+void child_kill(const struct child *child)
+{
+    if (child->pid > 0)
+        kill(child->pid, SIGKILL);
+}

@@ -1,0 +1,34 @@
+/* --dump. */
+#include "milter/supervisor/dump.h"
+
+#include "conf/lib/exposition.h"
+#include "conf/lib/tally.h"
+
+#include <inttypes.h>
+
+static void print_unknown(void *context, const char *name, uint64_t value)
+{
+    fprintf(context, "%s %" PRIu64 "\n", name, value);
+}
+
+int dump(const struct settings *settings)
+{
+    struct failure run_failure, copy_failure;
+    struct snapshot snapshot;
+    struct tally_view *view = tally_view_open(settings->run_directory, &run_failure);
+    if (view == NULL)
+        view = tally_view_open(settings->state_directory, &copy_failure);
+    if (view == NULL) {
+        fprintf(stderr, "milterscope: no tally to print: %s; %s\n", run_failure.text, copy_failure.text);
+        return EX_NOINPUT;
+    }
+    bool read = tally_view_read(view, &snapshot);
+    if (read && !snapshot.has_totals)
+        fputs("# totals wait until Redis has been asked, after a power failure\n", stdout);
+    if (read)
+        exposition_write(stdout, exposition_text, &snapshot);
+    if (read && snapshot.has_totals)
+        tally_view_unknown(view, print_unknown, stdout);
+    tally_view_close(view);
+    return read && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}

@@ -1,0 +1,12 @@
+/* The folders of a run: made if they are missing, and taken, so that no second milterscope works in them. */
+#ifndef MILTER_SUPERVISOR_PLACE_H
+#define MILTER_SUPERVISOR_PLACE_H
+
+#include "conf/lib/settings.h"
+
+/* Makes state_directory and run_directory (the last component only), and locks run_directory until this process ends. Status:
+ * EX_TEMPFAIL a live process holds it (its id is said), EX_CANTCREAT, EX_NOPERM. A state directory that cannot be made is a
+ * warning: milterscope runs without copies. */
+bool place_take(const struct settings *settings, struct failure *failure);
+
+#endif

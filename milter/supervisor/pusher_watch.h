@@ -1,0 +1,32 @@
+/* The pusher: started again when it dies, killed when its heartbeat stops. Nobody in the mail path notices. */
+#ifndef MILTER_SUPERVISOR_PUSHER_WATCH_H
+#define MILTER_SUPERVISOR_PUSHER_WATCH_H
+
+#include "milter/supervisor/child.h"
+
+struct pusher_watch {
+    const struct child_kit *kit;
+    struct child child;
+    int64_t start_ms; /* when it is started next, while there is none */
+    int64_t delay_ms; /* before the next start; grows while it dies young */
+    bool asked;       /* it was told to end */
+    bool stopping;
+    bool clean; /* it ended after its last copy */
+};
+
+bool pusher_open(struct pusher_watch *watch, const struct child_kit *kit, struct failure *failure);
+void pusher_step(struct pusher_watch *watch, int64_t now_ms);
+
+/* A child ended; false when it is not the pusher. */
+bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t now_ms);
+
+/* A planned restart. */
+void pusher_restart(struct pusher_watch *watch);
+void pusher_reload(const struct pusher_watch *watch, int settings);
+
+/* All is counted: last push, last copy with the mark of a clean stop. */
+void pusher_stop(struct pusher_watch *watch);
+bool pusher_gone(const struct pusher_watch *watch);
+bool pusher_healthy(const struct pusher_watch *watch, int64_t now_ms);
+
+#endif

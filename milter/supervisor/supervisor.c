@@ -1,0 +1,242 @@
+/* The supervisor's start, loop and end.
+ *
+ * SIGTERM, SIGINT: stop (again: at once). SIGUSR1, SIGHUP: reload. SIGUSR2: planned restart of filter and pusher. */
+#include "milter/supervisor/supervisor.h"
+
+#include "conf/lib/log.h"
+#include "conf/lib/notify.h"
+#include "conf/lib/options.h"
+#include "conf/lib/tally.h"
+#include "milter/supervisor/filters.h"
+#include "milter/supervisor/place.h"
+#include "milter/supervisor/pusher_watch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TICK_MS = 200, BEAT_MS = 1000 };
+
+static struct {
+    const char *file;
+    char **arguments;
+    char program[PATH_MAX];   /* this executable */
+    char directory[PATH_MAX]; /* where it is, and the others with it */
+    struct settings settings;
+    struct tally tally;
+    struct child_kit kit;
+    struct filters filters;
+    struct pusher_watch pusher;
+    int signals;
+    int64_t beat_ms;
+    bool announced; /* READY was told to systemd */
+    bool stopping;
+} self;
+
+static void set_reloaded(bool successful)
+{
+    static const enum label_program programs[] = {program_filter, program_pusher};
+    for (size_t i = 0; i < 2; i++) {
+        tally_gauge_set(&self.tally, gauge_config_last_reload_successful + (unsigned)programs[i], successful);
+        tally_gauge_set(&self.tally, gauge_config_last_reload_timestamp_seconds + (unsigned)programs[i],
+                        self.settings.read_at);
+    }
+}
+
+static void reload(void)
+{
+    struct settings fresh;
+    struct failure failure;
+    char option[64];
+    notify_reloading();
+    bool good = options_read(self.file, &fresh, &failure);
+    int fd = -1;
+    if (good) {
+        if (options_keep(&self.settings, &fresh, option))
+            log_warning("reload: %s has changed and needs a restart; all that can be reloaded was", option);
+        fd = settings_seal(&fresh, &failure);
+    }
+    if (fd >= 0) {
+        self.settings = fresh;
+        log_open("milterscope", (enum log_level)fresh.log_level, (enum log_target)fresh.log_target);
+        filters_reload(&self.filters, fd);
+        pusher_reload(&self.pusher, fd);
+        close(fd);
+        log_info("configuration reloaded");
+    } else {
+        log_error("reload: %s; the configuration before stays in force", failure.text);
+    }
+    set_reloaded(fd >= 0);
+    notify_ready("serving");
+}
+
+static void stop(void)
+{
+    log_info(self.stopping ? "stopping at once" : "stopping: open sessions get %g s",
+             (double)self.settings.milter_drain / 1e6);
+    notify_stopping();
+    filters_stop(&self.filters, self.stopping);
+    self.stopping = true;
+}
+
+static void reap(int64_t now_ms)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (!filters_reaped(&self.filters, pid, status, now_ms))
+            pusher_reaped(&self.pusher, pid, status, now_ms);
+    }
+}
+
+static void take_signals(int64_t now_ms)
+{
+    struct signalfd_siginfo info;
+    while (read(self.signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGTERM:
+        case SIGINT:
+            stop();
+            break;
+        case SIGUSR1:
+        case SIGHUP:
+            reload();
+            break;
+        case SIGUSR2:
+            filters_restart(&self.filters);
+            pusher_restart(&self.pusher);
+            break;
+        default:
+            reap(now_ms);
+        }
+    }
+}
+
+static bool open_signals(struct failure *failure)
+{
+    static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        sigaddset(&set, taken[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    self.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return self.signals >= 0 || fail(failure, EX_OSERR, "no signal descriptor: %s", strerror(errno));
+}
+
+static bool find_programs(struct failure *failure)
+{
+    ssize_t length = readlink("/proc/self/exe", self.program, sizeof self.program - 1);
+    if (length <= 0)
+        return fail(failure, EX_OSERR, "/proc/self/exe: %s; is /proc mounted?", strerror(errno));
+    strcpy(self.directory, self.program);
+    *strrchr(self.directory, '/') = '\0';
+    return true;
+}
+
+static bool make_tally(struct failure *failure)
+{
+    struct failure warning;
+    bool persistent;
+    if (!tally_make(self.settings.run_directory, self.settings.state_directory, &self.tally, &persistent, &warning,
+                    failure))
+        return false;
+    if (warning.text[0] != '\0')
+        log_warning("%s", warning.text);
+    if (!persistent)
+        log_warning("totals live in anonymous memory: they do not survive milterscope itself");
+    int process = tally_process_add(&self.tally, getpid());
+    tally_use(&self.tally, process);
+    tally_gauge_set(&self.tally, gauge_tally_persistent, persistent);
+    set_reloaded(true);
+    return true;
+}
+
+static bool start(struct failure *failure)
+{
+    if (!open_signals(failure) || !find_programs(failure) || !place_take(&self.settings, failure) ||
+        !make_tally(failure))
+        return false;
+    self.kit = (struct child_kit){self.directory, &self.settings, &self.tally};
+    if (!filters_open(&self.filters, &self.kit, failure))
+        return false;
+    if (pusher_open(&self.pusher, &self.kit, failure))
+        return true;
+    filters_stop(&self.filters, true);
+    return false;
+}
+
+/* Once a second: heartbeat, and the watchdog of systemd if all is well. */
+static void beat(int64_t now_ms)
+{
+    if (now_ms - self.beat_ms < BEAT_MS)
+        return;
+    self.beat_ms = now_ms;
+    tally_beat(&self.tally);
+    if (!self.announced && self.filters.active.ready) {
+        self.announced = true;
+        notify_ready("serving");
+        log_info("milterscope %s serves %s as instance %s", MILTERSCOPE_VERSION, self.settings.milter_socket,
+                 self.settings.instance);
+    }
+    if (filters_healthy(&self.filters, now_ms) && pusher_healthy(&self.pusher, now_ms))
+        notify_watchdog();
+}
+
+/* One round; false when all has ended. */
+static bool round_of_loop(void)
+{
+    struct pollfd wait[FILTERS_POLLS + 1];
+    wait[0] = (struct pollfd){.fd = self.signals, .events = POLLIN};
+    unsigned count = 1 + filters_wait(&self.filters, wait + 1);
+    poll(wait, count, TICK_MS);
+    int64_t now_ms = tally_clock_ms();
+    take_signals(now_ms);
+    reap(now_ms);
+    filters_step(&self.filters, now_ms);
+    pusher_step(&self.pusher, now_ms);
+    beat(now_ms);
+    if (self.stopping && filters_gone(&self.filters) && !self.pusher.stopping)
+        pusher_stop(&self.pusher);
+    return !(self.stopping && filters_gone(&self.filters) && pusher_gone(&self.pusher));
+}
+
+/* Another version was installed under us and its filter does not fit our tally: end the children and become that version. */
+static void become_other_version(void)
+{
+    log_warning("another version is installed: starting again as that one");
+    filters_stop(&self.filters, true);
+    child_kill(&self.pusher.child);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    execv(self.program, self.arguments);
+    log_error("%s: %s", self.program, strerror(errno));
+}
+
+int supervisor_run(const char *file, const struct settings *settings, char **arguments)
+{
+    struct failure failure = {EX_OK, ""};
+    self.file = file;
+    self.arguments = arguments;
+    self.settings = *settings;
+    log_open("milterscope", (enum log_level)settings->log_level, (enum log_target)settings->log_target);
+    if (!start(&failure)) {
+        log_error("%s", failure.text);
+        return failure.status;
+    }
+    while (round_of_loop()) {
+        if (self.filters.outdated) {
+            become_other_version();
+            return EX_SOFTWARE;
+        }
+    }
+    if (!self.pusher.clean && !tally_copy(&self.tally, self.settings.state_directory, true, &failure))
+        log_error("%s", failure.text);
+    log_info("stopped");
+    return EX_OK;
+}

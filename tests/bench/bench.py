@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""make bench: what milterscope costs, measured, and judged against its bounds.
+
+(1) mail through a real Postfix, (2) the milter protocol alone, (3) what Redis gets. A criterion passes when its
+estimate is within the bound; the 95 % interval beside it says how far to trust that. Figures go to standard output
+and to build/bench/results.json; the exit status is 1 if a criterion fails. What the filter is compared with is
+a milter on the same library that negotiates the same steps and does nothing (bare.c).
+
+--self-test compares that one with a second instance of itself: the ratios must be 1, within 3 %. It tests the bench.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kit.place import BUILD, Folder  # noqa: E402
+from kit.servers import Redis  # noqa: E402
+from kit.wait import TooLate  # noqa: E402
+
+import protocol  # noqa: E402
+import smtp  # noqa: E402
+import stats  # noqa: E402
+import traffic  # noqa: E402
+from milters import Bare, Full  # noqa: E402
+from report import Report  # noqa: E402
+
+PARTS = ("smtp", "protocol", "redis")
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r{text:<60}", end="\r", file=sys.stderr, flush=True)
+
+
+def bench_smtp(report, options, folder, subject, bare):
+    milters = {"none": None, "bare": bare, subject.name: subject}
+    rates = smtp.measure(folder, milters, options.rounds, options.messages, progress)
+    report.keep("smtp", rates)
+    report.heading(f"Mail through Postfix, messages a second ({options.rounds} rounds, {smtp.SESSIONS} sessions)")
+    report.row("", "median", "lowest", "highest")
+    for variant, values in rates.items():
+        report.row(variant, *(f"{value:.0f}" for value in stats.summary(values)))
+    report.ratios()
+    report.ratio("bare / none", stats.ratio(rates["bare"], rates["none"]))
+    report.ratio(f"{subject.name} / bare", stats.ratio(rates[subject.name], rates["bare"]), "smtp_rate")
+
+
+def bench_protocol(report, options, subject, bare):
+    milters = {"bare": bare, subject.name: subject}
+    figures = protocol.measure(milters, options.rounds, options.transactions, progress)
+    report.keep("protocol", figures)
+    report.heading(f"The milter protocol alone ({options.rounds} rounds of {options.transactions} messages; medians)")
+    report.row("", "per second", "CPU us each", "helpers us", "p50 us", "p99 us", "p99.9 us")
+    for variant, runs in figures.items():
+        columns = [[r[name] for r in runs] for name in ("transactions_per_second", "cpu_us", "helpers_cpu_us")]
+        columns += [[r["latency_us"][quantile] for r in runs] for quantile in ("p50", "p99", "p99.9")]
+        report.row(variant, *(f"{stats.summary(column)[0]:.1f}" for column in columns))
+    report.ratios()
+    for name, key, criterion in (
+        ("messages a second", "transactions_per_second", "protocol_rate"),
+        ("CPU time a message", "cpu_us", "protocol_cpu"),
+    ):
+        pair = [[r[key] for r in figures[variant]] for variant in (subject.name, "bare")]
+        report.ratio(f"{name}, {subject.name} / bare", stats.ratio(*pair), criterion)
+
+
+def bench_redis(report, options, subject, redis):
+    windows = traffic.measure(redis, subject, options.rate, options.window, progress)
+    report.keep("redis", windows)
+    report.heading(f"What Redis gets ({options.window:g} s each)")
+    report.row("", *(f"{w['rate']:.0f} mails/s" for w in windows), "ratio", "bound")
+    for name, key, criterion in (
+        ("commands a second", "commands_per_second", "redis_commands"),
+        ("bytes a second", "bytes_per_second", "redis_bytes"),
+        ("commands for 1000 mails", "commands_per_1000", None),
+        ("bytes for 1000 mails", "bytes_per_1000", None),
+        ("supervisor and pusher, share of a CPU", "helpers_cpu_share", None),
+    ):
+        low, high = (w[key] for w in windows)
+        verdict = report.judge(criterion, {"estimate": high / low}) if criterion else ()
+        report.row(name, f"{low:.4g}", f"{high:.4g}", f"{high / low:.2f}", *verdict)
+
+
+def run(options, report, stack):
+    folder = stack.enter_context(Folder("bench"))
+    bare = stack.enter_context(Bare(folder))
+    redis = None
+    if options.self_test:
+        subject = stack.enter_context(Bare(folder, "bare2"))
+    else:
+        redis = stack.enter_context(Redis(folder))
+        subject = stack.enter_context(Full(folder, redis))
+    if "smtp" in options.parts:
+        bench_smtp(report, options, folder, subject, bare)
+    if "protocol" in options.parts:
+        bench_protocol(report, options, subject, bare)
+    if "redis" in options.parts and redis is not None:
+        bench_redis(report, options, subject, redis)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--self-test", action="store_true", help="compare the bare milter with itself")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="only these measurements")
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--messages", type=int, default=1000, help="of a run through Postfix")
+    parser.add_argument("--transactions", type=int, default=20000, help="of a run of milter-load")
+    parser.add_argument("--rate", type=float, default=100, help="mails a second, of the lower traffic for Redis")
+    parser.add_argument("--window", type=float, default=60, help="seconds of each traffic for Redis")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    report = Report(options.self_test)
+    report.keep("machine", {"kernel": platform.release(), "cpus": os.cpu_count(), "load": os.getloadavg()})
+    begin = time.monotonic()
+    try:
+        with contextlib.ExitStack() as stack:
+            run(options, report, stack)
+    except (OSError, RuntimeError, subprocess.SubprocessError, TooLate) as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 69
+    report.keep("seconds", time.monotonic() - begin)
+    results = BUILD / "bench" / "results.json"
+    results.write_text(json.dumps(report.results, indent=1) + "\n")
+    report.heading(f"{report.verdict()}   ({time.monotonic() - begin:.0f} s; all figures are in {results})")
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

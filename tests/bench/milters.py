@@ -1,0 +1,98 @@
+"""The milters that are compared: the bare one, and milterscope as it runs in production; and the CPU time they take."""
+
+import contextlib
+import ctypes
+import os
+import time
+from pathlib import Path
+
+from kit.metrics import labels_of
+from kit.milter import negotiates
+from kit.place import program, socket_path
+from kit.process import Process
+from kit.programs import Milterscope, Site
+from kit.servers import Postfix
+from kit.wait import wait_until
+
+FILTER, PUSHER = "milterscope-filter", "milterscope-pusher"
+
+libc = ctypes.CDLL(None)
+
+
+def cpu_seconds(pid):
+    """CPU time of a process and all its threads, also those that ended, in nanosecond resolution."""
+    clock = ctypes.c_int()
+    error = libc.clock_getcpuclockid(pid, ctypes.byref(clock))
+    if error != 0:
+        raise RuntimeError(f"the CPU clock of process {pid}: {os.strerror(error)}; has it ended?")
+    return time.clock_gettime(clock.value)
+
+
+def children(pid):
+    """Of a process: {name of the executable: pid}."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found[os.path.basename(os.readlink(stat.parent / "exe"))] = int(stat.parent.name)
+    return found
+
+
+class Bare:
+    """The limit: libmilter alone."""
+
+    helpers = ()
+
+    def __init__(self, folder, name="bare"):
+        self.name = name
+        self.socket = socket_path(folder.tmpfs / f"{name}.sock")
+        self.log = folder.disk / f"{name}.log"
+        self.process = None
+
+    @property
+    def filter(self):
+        return self.process.pid
+
+    def answers(self):
+        self.process.check_alive()
+        return negotiates(self.socket)
+
+    def __enter__(self):
+        self.process = Process([program("bench/bare-milter"), f"unix:{self.socket}"], self.log)
+        wait_until(self.answers, f"{self.name} answers a negotiation")
+        return self
+
+    def __exit__(self, *failure):
+        self.process.stop()
+
+
+class Full(Milterscope):
+    """Supervisor, filter and pusher, at the default settings."""
+
+    name = "milterscope"
+
+    def __init__(self, folder, redis):
+        changes = {"redis": {"push_interval": 1.0}}
+        super().__init__(Site(folder, redis.url, "bench", Postfix.account()["group"], **changes))
+        self.socket = self.site.milter_socket
+        self.log = self.logs()[0]
+
+    def start(self):
+        super().start()
+        wait_until(lambda: {FILTER, PUSHER} <= children(self.process.pid).keys(), "filter and pusher run")
+
+    def messages(self):
+        """What it has counted: {verdict: messages}."""
+        counted = {}
+        for series, count in self.dump().of("milterscope_messages").items():
+            verdict = labels_of(series)["verdict"]
+            counted[verdict] = counted.get(verdict, 0) + int(count)
+        return counted
+
+    @property
+    def filter(self):
+        return children(self.process.pid)[FILTER]
+
+    @property
+    def helpers(self):
+        return (self.process.pid, children(self.process.pid)[PUSHER])

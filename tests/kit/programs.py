@@ -1,0 +1,140 @@
+"""Our programs, started as an administrator starts them, with a configuration made from a dictionary. Each is a context."""
+
+import http.client
+import json
+
+from kit.metrics import Metrics
+from kit.milter import negotiates
+from kit.place import free_port, program, socket_path
+from kit.process import Process, run
+from kit.wait import wait_until
+
+
+def merged(base, changes):
+    """A dictionary of dictionaries with some entries replaced."""
+    result = dict(base)
+    for key, value in changes.items():
+        result[key] = merged(result.get(key, {}), value) if isinstance(value, dict) else value
+    return result
+
+
+class Site:
+    """One node's configuration: its file, and the names of the things in it."""
+
+    def __init__(self, folder, redis_url, instance, group=None, **changes):
+        self.folder = folder
+        self.instance = instance
+        self.run_directory = folder.tmpfs / "run"
+        self.state_directory = folder.disk / "state"
+        self.milter_socket = socket_path(folder.tmpfs / "milter.sock")
+        self.http = ("127.0.0.1", free_port())
+        self.file = folder.disk / "milterscope.yaml"
+        self.settings = {
+            "instance": instance,
+            "run_directory": str(self.run_directory),
+            "state_directory": str(self.state_directory),
+            "milter": {"socket": f"unix:{self.milter_socket}"} | ({"socket_group": group} if group else {}),
+            "redis": {"url": redis_url, "push_interval": 0.2},
+            "exporter": {"listen": ["%s:%d" % self.http]},
+        }
+        for directory in (self.run_directory, self.state_directory):
+            directory.mkdir(exist_ok=True)
+        self.write(**changes)
+
+    def write(self, **changes):
+        """JSON is YAML, too."""
+        self.settings = merged(self.settings, changes)
+        self.file.write_text(json.dumps(self.settings, indent=4) + "\n")
+
+    def key(self, name):
+        """A key of this instance in Redis."""
+        return f"ms1:{{{self.instance}}}:{name}"
+
+
+class Milterscope:
+    """The supervisor, with filter and pusher."""
+
+    def __init__(self, site):
+        self.site = site
+        self.process = None
+
+    def logs(self):
+        return [self.site.folder.disk / "milterscope.log"]
+
+    def start(self):
+        self.process = Process([program("milterscope"), "-c", str(self.site.file)], self.logs()[0])
+        wait_until(self.answers, "the milter socket answers a negotiation")
+
+    def answers(self):
+        self.process.check_alive()
+        return negotiates(self.site.milter_socket)
+
+    def stop(self):
+        return self.process.stop()
+
+    def dump(self):
+        """All series of the tallies."""
+        return Metrics(run([program("milterscope"), "-c", self.site.file, "--dump"]))
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *failure):
+        if self.process:
+            self.stop()
+
+
+class Exporter:
+    """The HTTP exporter."""
+
+    def __init__(self, site):
+        self.site = site
+        self.process = None
+
+    def logs(self):
+        return [self.site.folder.disk / "exporter.log"]
+
+    def start(self):
+        self.process = Process([program("milterscope-exporter"), "-c", str(self.site.file)], self.logs()[0])
+        wait_until(self.answers, "the exporter answers over HTTP")
+
+    def answers(self):
+        self.process.check_alive()
+        try:
+            return self.get("/metrics").status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        return self.process.stop()
+
+    def get(self, path, **headers):
+        """The response; its body is read, in `.content`."""
+        connection = http.client.HTTPConnection(*self.site.http, timeout=30)
+        try:
+            connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            response = connection.getresponse()
+            response.content = response.read()
+            return response
+        finally:
+            connection.close()
+
+    def metrics(self):
+        return Metrics(self.get("/metrics").content.decode())
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *failure):
+        if self.process:
+            self.stop()

@@ -1,0 +1,93 @@
+"""The servers around us, the real ones, private to a test: Redis and Postfix. Each is a context: it runs from `with` to its end."""
+
+import os
+
+from kit.place import SCRIPTS, free_port, server_program, socket_path
+from kit.process import run
+from kit.wait import wait_until
+
+START = 120.0  # seconds; the first start may unpack packages
+
+
+class Redis:
+    """A redis-server on a Unix socket."""
+
+    def __init__(self, folder, *options):
+        self.folder = folder.disk / "redis"
+        self.options = options
+        self.socket = socket_path(self.folder / "redis.sock")
+        self.url = f"unix://{self.socket}"
+
+    def logs(self):
+        return sorted(self.folder.glob("*log*"))
+
+    def start(self):
+        run([SCRIPTS / "private-redis", "start", self.folder, *self.options], START)
+
+    def stop(self):
+        run([SCRIPTS / "private-redis", "stop", self.folder])
+
+    def command(self, *words):
+        """The answer's lines, as redis-cli prints them: one a value, nothing for an empty list."""
+        client = server_program("redis", "usr/bin/redis-cli")
+        return run([client, "-s", self.socket, *words]).splitlines()
+
+    def hash(self, key):
+        lines = self.command("HGETALL", key)
+        return dict(zip(lines[::2], lines[1::2], strict=True))
+
+    def __enter__(self):
+        server_program("redis", "usr/bin/redis-server")
+        self.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.stop()
+
+
+class Postfix:
+    """A Postfix that listens on `address`. Settings: NAME=value for main.cf."""
+
+    def __init__(self, folder, settings):
+        self.folder = folder.disk / "postfix"
+        self.settings = settings
+        self.address = ("127.0.0.1", free_port())
+
+    @staticmethod
+    def account():
+        """What Postfix runs as: {"user": …, "group": …}."""
+        return dict(line.split("=", 1) for line in run([SCRIPTS / "private-postfix", "account"]).split())
+
+    def logs(self):
+        return [self.folder / "maillog", self.folder / "start.log"]
+
+    def start(self):
+        words = [f"{name}={value}" for name, value in self.settings.items()]
+        run([SCRIPTS / "private-postfix", "start", self.folder, self.address[1], *words], START)
+
+    def stop(self):
+        run([SCRIPTS / "private-postfix", "stop", self.folder])
+
+    def submit(self, *arguments, text):
+        """Hands mail in as a local program does, with sendmail's arguments."""
+        run([self.folder / "sendmail", *arguments], input=text)
+
+    def queued(self):
+        """The files of messages that Postfix has still to work on."""
+        names = []
+        for queue in ("maildrop", "incoming", "active"):
+            for folder, _, files in os.walk(self.folder / "queue" / queue):
+                names += [os.path.join(folder, name) for name in files]
+        return names
+
+    def wait_idle(self):
+        """All that was handed in is delivered: discarded, bounced, or held."""
+        wait_until(lambda: not self.queued(), lambda: f"Postfix's queue empty; there are {self.queued()}")
+
+    def __enter__(self):
+        server_program("postfix", "usr/sbin/postfix")
+        self.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.stop()

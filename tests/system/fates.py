@@ -1,0 +1,416 @@
+"""What can become of a mail: one function a fate, each a script of the client's steps. The oracle plays them in random order.
+
+A fate gets the session (script.py) and a generator of random numbers. Those in LAST end the session, those in LOCAL hand mail
+in through sendmail instead, and those in RARE are too slow to be played often."""
+
+import random as random_numbers
+
+import mailserver as server
+from script import Client, Script
+from truth import Transaction
+
+IN_SESSION, LAST, LOCAL, RARE = {}, {}, {}, {}
+
+SPAM = [
+    ("", "unscanned"),
+    ("X-Spam-Flag: YES\n", "spam"),
+    ("X-Spam-Flag: NO\n", "clean"),
+    ("x-spam-flag: yes\n", "spam"),
+    ("X-Spam-Status: Yes, score=7.3 required=5.0 tests=BAYES_99\n", "spam"),
+    ("X-Spam-Status: No, score=-0.1 required=5.0\n", "clean"),
+    ("X-Spam-Status: Yes,\n\tscore=7.3 required=5.0\n", "spam"),
+    ("X-Spam-Flag: YES\nX-Spam-Status: Yes, score=9.1 required=5.0\n", "spam"),
+    ("X-Spam-Status: No, score=1.0 required=5.0\nX-Spam-Flag: NO\n", "clean"),
+]
+SIZES = [1, 999, 1000, 1001, 9_999, 10_000, 10_001, 100_000, 100_001, 999_999, 1_000_000, 1_000_001, 10_000_000, 25_000_001]
+NUMBERS = [1, 1, 1, 2, 2, 3, 4, 5]
+PARAMETERS = ["", "", " BODY=8BITMIME", " RET=HDRS ENVID=x1"]
+LEAVE = ["vanish", "reset"]
+
+
+def fate(where):
+    def register(function):
+        where[function.__name__] = function
+        return function
+
+    return register
+
+
+def text(headers=""):
+    return f"{headers}Subject: a test\nTo: alice@example.test\n\nThe body.\n"
+
+
+def begin(session, random):
+    """MAIL, of any kind that is not refused."""
+    size = random.choice(SIZES) if random.random() < 0.6 else None
+    sender = "" if random.random() < 0.15 else f"sender{random.randrange(9)}@ext.test"
+    session.mail(sender, size, random.choice(PARAMETERS))
+
+
+def accept(session, random, number=None):
+    for _ in range(number or random.choice(NUMBERS)):
+        session.rcpt(random.choice(server.USERS))
+
+
+def refuse(session, random):
+    for _ in range(random.choice(NUMBERS)):
+        session.rcpt(random.choice(server.refused_to(session.client)))
+
+
+def mix(session, random):
+    """Recipients of whom at least one is accepted."""
+    for _ in range(random.choice(NUMBERS)):
+        session.rcpt(random.choice(server.EVERYONE))
+    accept(session, random)
+
+
+def finish(session, random, headers=""):
+    spam, verdict = random.choice(SPAM)
+    session.data()
+    session.message(text(headers + spam), verdict)
+
+
+# Fates after which the session goes on
+
+
+@fate(IN_SESSION)
+def passed(session, random):
+    begin(session, random)
+    accept(session, random)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
+def passed_for_some(session, random):
+    begin(session, random)
+    mix(session, random)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
+def null_sender(session, random):
+    session.mail("")
+    accept(session, random, 1)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
+def rejected(session, random):
+    begin(session, random)
+    refuse(session, random)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def rejected_and_data(session, random):
+    begin(session, random)
+    refuse(session, random)
+    session.command("DATA", 554)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def map_broken(session, random):
+    begin(session, random)
+    session.rcpt(server.BROKEN)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def sender_refused(session, random):
+    sender, refusal = random.choice(list(server.REFUSED_SENDERS.items()))
+    session.mail(sender, random.choice([None, 100]))
+    for _ in range(random.choice(NUMBERS)):
+        session.rcpt(random.choice(server.USERS + server.REFUSED), refusal)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def rset_after_mail(session, random):
+    begin(session, random)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def rset_after_rcpt(session, random):
+    begin(session, random)
+    random.choice([accept, mix])(session, random)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def ehlo_in_transaction(session, random):
+    begin(session, random)
+    random.choice([accept, mix, refuse])(session, random)
+    session.hello()
+
+
+@fate(IN_SESSION)
+def declared_too_large(session, random):
+    session.command(f"MAIL FROM:<sender@ext.test> SIZE={server.LIMIT + random.randrange(1, 1000)}", 552)
+
+
+@fate(IN_SESSION)
+def nested_mail(session, random):
+    begin(session, random)
+    session.command("MAIL FROM:<other@ext.test> SIZE=77", 503)
+    accept(session, random)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
+def malformed(session, random):
+    session.command("MAIL FROM:<sender@ext.test", 501)
+    session.command("RCPT TO:<alice@example.test>", 503)
+    session.command("DATA", 503)
+    begin(session, random)
+    session.command("RCPT TO:<alice", 501)
+    session.command("RCPT TO:<>", 501)
+    session.command("NOOP", 250)
+    accept(session, random)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
+def unknown_command(session, random):
+    session.command("FROBNICATE now", 500)
+
+
+@fate(IN_SESSION)
+def stopped_by_header_checks(session, random):
+    begin(session, random)
+    random.choice([accept, mix])(session, random)
+    session.data()
+    session.stopped_message(text(server.BAD_HEADER + "\nX-Spam-Flag: YES\n"), 550)
+
+
+@fate(IN_SESSION)
+def stopped_by_body_checks(session, random):
+    begin(session, random)
+    accept(session, random)
+    session.data()
+    session.stopped_message(text("X-Spam-Flag: NO\n") + server.BAD_BODY + "\n", 550)
+
+
+@fate(IN_SESSION)
+def discarded_by_header_checks(session, random):
+    """The client hears 250."""
+    begin(session, random)
+    accept(session, random)
+    session.data()
+    session.stopped_message(text(server.DISCARD_HEADER + "\n"), 250)
+
+
+@fate(IN_SESSION)
+def held_by_header_checks(session, random):
+    begin(session, random)
+    accept(session, random)
+    finish(session, random, server.HOLD_HEADER + "\n")
+
+
+@fate(IN_SESSION)
+def held_by_access_map(session, random):
+    begin(session, random)
+    session.rcpt(server.HELD)
+    accept(session, random)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
+def discarded_by_access_map(session, random):
+    """From the discarded recipient on the filter sees nothing; the client hears 250."""
+    begin(session, random)
+    accept(session, random)
+    session.command(f"RCPT TO:<{server.DISCARDED}>", 250)
+    session.command("RCPT TO:<bob@example.test>", 250)
+    session.command("DATA", 354)
+    session.stopped_message(text("X-Spam-Flag: YES\n"), 250)
+
+
+@fate(IN_SESSION)
+def refused_at_data(session, random):
+    session.mail(server.NO_DATA, random.choice([None, 4711]))
+    random.choice([accept, mix])(session, random)
+    session.command("DATA", 554)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def refused_at_end_of_data(session, random):
+    session.mail(server.NO_END, random.choice([None, 4711]))
+    random.choice([accept, mix])(session, random)
+    session.data()
+    session.command(text().replace("\n", "\r\n") + ".", 554)  # the transaction is still open
+    if random.random() < 0.5:
+        session.rcpt(server.USERS[0])
+        session.data()
+        session.command(text().replace("\n", "\r\n") + ".", 554)
+    session.rset()
+
+
+@fate(IN_SESSION)
+def in_chunks(session, random):
+    spam, verdict = random.choice(SPAM)
+    begin(session, random)
+    accept(session, random)
+    session.chunk("Comments: in pieces\n" + spam)
+    if random.random() < 0.5:
+        session.chunk("Keywords: pieces\n")
+    session.last_chunk(text(), verdict)
+
+
+# Fates that end the session
+
+
+@fate(LAST)
+def nothing_said(session, random):
+    getattr(session, random.choice(LEAVE))()
+
+
+@fate(LAST)
+def quit_in_transaction(session, random):
+    begin(session, random)
+    random.choice([lambda *_: None, accept, mix, refuse])(session, random)
+    session.quit()
+
+
+@fate(LAST)
+def gone_after_mail(session, random):
+    begin(session, random)
+    getattr(session, random.choice(LEAVE))()
+
+
+@fate(LAST)
+def gone_after_rcpt(session, random):
+    begin(session, random)
+    random.choice([accept, mix, refuse])(session, random)
+    getattr(session, random.choice(LEAVE))()
+
+
+@fate(LAST)
+def gone_after_data(session, random):
+    begin(session, random)
+    random.choice([accept, mix])(session, random)
+    session.data()
+    getattr(session, random.choice(LEAVE))()
+
+
+@fate(LAST)
+def gone_in_body(session, random):
+    begin(session, random)
+    accept(session, random)
+    session.data()
+    session.half_a_message(text("X-Spam-Flag: YES\n"))
+    getattr(session, random.choice(LEAVE))()
+
+
+@fate(LAST)
+def gone_between_chunks(session, random):
+    begin(session, random)
+    accept(session, random)
+    session.chunk(text())
+    getattr(session, random.choice(LEAVE))()
+
+
+@fate(LAST)
+def gone_before_the_reply(session, random):
+    spam, verdict = random.choice(SPAM)
+    begin(session, random)
+    accept(session, random)
+    session.data()
+    session.message_and_gone(text(spam), verdict)
+
+
+# Fates that take long
+
+
+@fate(RARE)
+def too_large(session, random):
+    begin(session, random)
+    accept(session, random)
+    session.data()
+    session.stopped_message(text() + (1000 * "x" + "\n") * (server.LIMIT // 1000 + 1), 552)
+
+
+@fate(RARE)
+def many_recipients(session, random):
+    """As many as may be, one more, and one that is refused: of these two the filter sees nothing."""
+    begin(session, random)
+    accept(session, random, server.MANY)
+    session.command("RCPT TO:<bob@example.test>", 452)
+    session.command("RCPT TO:<nobody@example.test>", 452)
+    finish(session, random)
+
+
+@fate(RARE)
+def nine_recipients(session, random):
+    begin(session, random)
+    accept(session, random, random.choice([8, 9, 16, 17, 33, 64, 65]))
+    finish(session, random)
+
+
+@fate(RARE)
+def slow(session, random):
+    begin(session, random)
+    accept(session, random)
+    session.linger(random.choice([0.06, 0.12, 0.6, 1.1]))
+    finish(session, random)
+
+
+# Local mail. To the filter it is a session of its own, of a client that is this host; DATA comes with the end of the message.
+
+
+def local(truth, sender, recipients, spam="unscanned", passes=True, at_most=0.0):
+    what = Transaction("local" if sender else "bounce", not sender, accepted=recipients)
+    what.spam = spam
+    what.span = (0.0, at_most) if passes else None
+    truth.transaction(what)
+    truth.session("local", 0.0, at_most, mail=True)
+
+
+LOCALLY = 60.0  # seconds, at most, from a program's handing in to the end; only tells working from hung
+
+
+@fate(LOCAL)
+def local_passed(submit, truth, random):
+    users = random.sample(server.USERS, random.randrange(1, 4))
+    spam, verdict = random.choice(SPAM)
+    submit("-f", "alice@example.test", *[user.address for user in users], text=text(spam))
+    local(truth, "alice", len(users), verdict, at_most=LOCALLY)
+
+
+@fate(LOCAL)
+def local_null_sender(submit, truth, random):
+    spam, verdict = random.choice(SPAM)
+    submit("-f", "<>", "bob@example.test", text=text(spam))
+    local(truth, "", 1, verdict, at_most=LOCALLY)
+
+
+@fate(LOCAL)
+def local_smtp(submit, truth, random):
+    """sendmail -bs: SMTP on standard input; still local, and without the filter seeing the dialogue."""
+    dialogue = "EHLO here\nMAIL FROM:<alice@example.test> SIZE=99\nRCPT TO:<bob@example.test>\nDATA\n" + text() + ".\nQUIT\n"
+    submit("-bs", text=dialogue.replace("\n", "\r\n"))
+    local(truth, "alice", 1, at_most=LOCALLY)
+
+
+@fate(LOCAL)
+def local_undeliverable(submit, truth, random):
+    """Passes, cannot be delivered, and a bounce passes."""
+    submit("-f", "alice@example.test", server.UNDELIVERABLE, text=text("X-Spam-Flag: NO\n"))
+    local(truth, "alice", 1, "clean", at_most=LOCALLY)
+    local(truth, "", 1, at_most=LOCALLY)
+
+
+@fate(LOCAL)
+def local_stopped(submit, truth, random):
+    """By header checks: ends before DATA, and the sender gets a bounce."""
+    submit("-f", "alice@example.test", "bob@example.test", text=text(server.BAD_HEADER + "\n"))
+    local(truth, "alice", 1, passes=False, at_most=LOCALLY)
+    local(truth, "", 1, at_most=LOCALLY)
+
+
+@fate(LOCAL)
+def local_bounce_stopped(submit, truth, random):
+    submit("-f", "<>", "bob@example.test", text=text(server.BAD_HEADER + "\n"))
+    local(truth, "", 1, passes=False, at_most=LOCALLY)

@@ -1,0 +1,145 @@
+"""The Postfix of the oracle: for every fate that a mail can have there is a client, a sender, a recipient or a text that
+brings it about, by Postfix's own restrictions wherever they need no network."""
+
+from script import Client
+from truth import Refusal
+
+LIMIT = 30_000_000  # bytes of a message
+MANY = 150  # recipients of a message
+
+TRUSTED = ["127.0.0.0/25", "::1"]
+PROXY = "127.0.0.2"
+
+CLIENTS = [
+    Client("internal", "internal", "127.0.0.1", "internal"),
+    Client("external", "external", "127.0.0.200", "external"),
+    Client("authenticated", "authenticated", "127.0.0.210", "external", user="joe"),
+    Client("authenticated inside", "authenticated", "127.0.0.1", "internal", user="ann"),
+    Client("behind a proxy", "external", PROXY, "external", behind="192.0.2.7"),
+]
+REFUSED_CLIENTS = [
+    Client("refused", "external", "127.0.0.201", "external", refusal=Refusal("client", 554, "5.7.1")),
+    Client("no name", "external", "127.0.0.202", "external", refusal=Refusal("client", 450, "4.7.25")),
+    Client("bad name", "external", "127.0.0.203", "external", helo="bad.test", refusal=Refusal("helo", 554, "5.7.1")),
+    Client("no domain", "internal", "127.0.0.1", "internal", helo="nodots", refusal=Refusal("helo", 504, "5.5.2")),
+]
+
+
+class Recipient:
+    """away: not one of this server; whoever has logged in may write there."""
+
+    def __init__(self, address, *refusal, away=False):
+        self.address, self.away = address, away
+        self.refusal = Refusal(*refusal) if refusal else None
+
+
+USERS = [Recipient(f"{name}@example.test") for name in ("alice", "bob", "carol", "postmaster")]
+
+# By Postfix's own rules.
+UNKNOWN = Recipient("nobody@example.test", "user_unknown", 550, "5.1.1")
+REFUSED = [
+    UNKNOWN,
+    Recipient("user@relay.test", "relay_denied", 554, "5.7.1", away=True),
+    Recipient("user@later.test", "relay_denied", 454, "4.7.1", away=True),  # defer_unauth_destination, the default
+    Recipient("user@nodomain.test", "unroutable", 450, "4.1.2", away=True),
+    # The words of a reply that the sender of the mail put there.
+    Recipient('"x User unknown>: blocked using"@relay.test', "relay_denied", 554, "5.7.1", away=True),
+    Recipient('"Relay access denied>: y"@example.test', "user_unknown", 550, "5.1.1"),
+]
+
+# By access maps: the texts are those of policy servers, other maps, and of Postfix where it would need the network.
+TEXTS = {
+    "grey": ("450 4.2.0 Greylisted, try again in 300 seconds", "greylist", 450, "4.2.0"),
+    "greyed": ("DEFER_IF_PERMIT 4.2.0 Greylisted, try again later", "greylist", 450, "4.2.0"),
+    "listed": (
+        "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.example; reason",
+        "dnsbl",
+        554,
+        "5.7.1",
+    ),
+    "denied": ("REJECT", "policy", 554, "5.7.1"),
+    "deferred": ("DEFER", "policy", 450, "4.7.1"),
+    "full": ("452 4.2.2 Mailbox full", "mailbox_full", 452, "4.2.2"),
+    "over": ("552 5.2.2 Over quota", "mailbox_full", 552, "5.2.2"),
+    "lookup": ("451 4.3.0 Temporary lookup failure", "lookup_failed", 451, "4.3.0"),
+    "login": ("530 5.7.0 Authentication required", "auth_required", 530, "5.7.0"),
+    "rate": ("450 4.7.1 Rate limit exceeded", "rate", 450, "4.7.1"),
+    "spam": ("554 5.7.1 Message rejected as spam", "spam", 554, "5.7.1"),
+    "strange": ("550 5.9.9 The moon is in the wrong phase", "policy", 550, "5.9.9"),
+}
+TEXT_RECIPIENTS = [Recipient(f"{name}@example.test", *refusal[1:]) for name, refusal in TEXTS.items()]
+EVERYONE = USERS + REFUSED + TEXT_RECIPIENTS
+BROKEN = Recipient("broken@example.test", "lookup_failed", 451, "4.3.5")  # a map that cannot be read
+DISCARDED = "discarded@example.test"
+HELD = Recipient("held@example.test")
+UNDELIVERABLE = "undeliverable@example.test"
+
+REFUSED_SENDERS = {
+    "bad@ext.test": Refusal("sender", 554, "5.7.1"),
+    "user@nodomain.test": Refusal("sender", 450, "4.1.8"),
+    '"Relay access denied>: User unknown"@bad.test': Refusal("sender", 554, "5.7.1"),
+}
+NO_DATA, NO_END = "nodata@ext.test", "noend@ext.test"
+BAD_HEADER, DISCARD_HEADER, HOLD_HEADER, BAD_BODY = "X-Test: reject", "X-Test: discard", "X-Test: hold", "reject this line"
+
+
+def refused_to(client):
+    """The recipients that this client cannot write to."""
+    return [recipient for recipient in REFUSED + TEXT_RECIPIENTS if not (recipient.away and client.user)]
+
+
+def inline(table, kind="inline"):
+    """A lookup table written in main.cf itself."""
+    return f"{kind}:{{" + ", ".join(f"{{{key} = {value}}}" for key, value in table.items()) + "}"
+
+
+def patterns(table):
+    return "regexp:{" + ", ".join(f"{{/^{text}/ {action}}}" for text, action in table.items()) + "}"
+
+
+def known_users():
+    recipients = [*USERS, *TEXT_RECIPIENTS, BROKEN, HELD]
+    names = [recipient.address for recipient in recipients] + [DISCARDED, UNDELIVERABLE]
+    return {name.split("@")[0]: 1 for name in names}
+
+
+def settings(milter):
+    """main.cf, beyond what the private Postfix brings."""
+    by_recipient = {f"{name}@example.test": text[0] for name, text in TEXTS.items()}
+    by_recipient |= {BROKEN.address: "broken", DISCARDED: "DISCARD", HELD.address: "HOLD"}
+    by_sender = {"bad@ext.test": "REJECT", "bad.test": "REJECT", "nodomain.test": "sender_domain"}
+    relay = {"later.test": "later", "nodomain.test": "recipient_domain"}
+    return {
+        "smtpd_milters": milter,
+        "non_smtpd_milters": milter,
+        "internal_mail_filter_classes": "bounce",
+        "milter_default_action": "tempfail",  # a milter that fails must not go unnoticed
+        "local_recipient_maps": inline(known_users()),
+        "transport_maps": inline({UNDELIVERABLE: "error:5.1.1 no such mailbox after all"}),
+        "smtpd_restriction_classes": "later, sender_domain, recipient_domain, broken",
+        "later": "defer_unauth_destination",
+        "sender_domain": "reject_unknown_sender_domain",
+        "recipient_domain": "reject_unknown_recipient_domain",
+        "broken": "check_recipient_access fail:broken",
+        "smtpd_client_restrictions": "check_client_access "
+        + inline({"127.0.0.201": "REJECT", "127.0.0.202": "450 4.7.25 cannot find your hostname"}),
+        "smtpd_helo_restrictions": f"check_helo_access {inline({'bad.test': 'REJECT'})}, reject_non_fqdn_helo_hostname",
+        "smtpd_sender_restrictions": f"check_sender_access {inline(by_sender)}",
+        "smtpd_relay_restrictions": f"permit_sasl_authenticated, check_recipient_access {inline(relay)}, "
+        "reject_unauth_destination",
+        "smtpd_recipient_restrictions": f"check_recipient_access {inline(by_recipient)}",
+        "smtpd_data_restrictions": f"check_sender_access {inline({NO_DATA: 'REJECT'})}",
+        "smtpd_end_of_data_restrictions": f"check_sender_access {inline({NO_END: 'REJECT'})}",
+        "header_checks": patterns({BAD_HEADER: "REJECT", DISCARD_HEADER: "DISCARD", HOLD_HEADER: "HOLD"}),
+        "body_checks": patterns({BAD_BODY: "REJECT"}),
+        "message_size_limit": LIMIT,
+        "smtpd_recipient_limit": MANY,
+        "smtpd_authorized_xclient_hosts": PROXY,
+        # As fast as it can be, and patient with clients that err all the time.
+        "smtpd_error_sleep_time": 0,
+        "smtpd_soft_error_limit": 100000,
+        "smtpd_hard_error_limit": 100000,
+        "smtpd_junk_command_limit": 100000,
+        "smtpd_client_connection_count_limit": 0,
+        "in_flow_delay": 0,
+    }

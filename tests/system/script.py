@@ -1,0 +1,163 @@
+"""A scripted SMTP session that keeps, beside the conversation, what the filter sees of it."""
+
+import time
+from dataclasses import dataclass
+
+from kit.sasl import plain
+from kit.smtp import Smtp
+from truth import Refusal, Transaction
+
+DATA_AHEAD = 354
+
+
+@dataclass(frozen=True)
+class Client:
+    """Where a session comes from, and what the metrics call that."""
+
+    name: str
+    source: str
+    address: str  # bound to this one
+    label: str  # before MAIL
+    user: str = ""  # logs in
+    behind: str = ""  # a proxy in front says, with XCLIENT, that this is the client's address
+    helo: str = "client.test"
+    refusal: Refusal | None = None  # of every recipient
+
+
+class Script:
+    """Every method is a step of the client; those that end a transaction or the session tell the truth so."""
+
+    def __init__(self, server, client, truth):
+        self.client, self.truth = client, truth
+        self.now = None  # the transaction
+        self.mail_seen = self.logged_in = self.over = False
+        self.smtp = Smtp(server, client.address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.smtp.close()
+
+    def greet(self):
+        self.smtp.greet()
+        if self.client.behind:
+            self.smtp.command(f"EHLO {self.client.helo}", 250)
+            self.become(self.client.behind)
+
+    def become(self, address):
+        """To the filter, the proxy's session ends here and the client's begins."""
+        before = time.monotonic()
+        self.smtp.command(f"XCLIENT ADDR={address}", 220)
+        after = time.monotonic()
+        self.truth.session("internal", before - self.smtp.greeted, after - self.smtp.connecting, mail=False)
+        self.smtp.connecting, self.smtp.greeted = before, after
+
+    def hello(self):
+        self.abandon()
+        self.smtp.command(f"EHLO {self.client.helo}", 250)
+        if self.client.user and not self.logged_in:
+            self.logged_in = True
+            self.smtp.command(f"AUTH {plain(self.client.user)}", 235)
+
+    def linger(self, seconds):
+        """A client that takes its time: durations are there to be measured."""
+        time.sleep(seconds)
+
+    def command(self, text, expect):
+        """One that the filter's counts do not depend on."""
+        self.smtp.command(text, expect)
+
+    # The transaction
+
+    def mail(self, sender="sender@ext.test", size=None, parameters=""):
+        declared = "" if size is None else f" SIZE={size}"
+        self.smtp.command(f"MAIL FROM:<{sender}>{declared}{parameters}", 250)
+        self.mail_sent, self.mail_answered = self.smtp.sent, time.monotonic()
+        self.now = Transaction(self.client.source, sender == "", size)
+        self.mail_seen = True
+
+    def rcpt(self, recipient, sender_refusal=None):
+        """A recipient; the client's and the sender's own refusal come before the recipient's."""
+        own = None if recipient.away and self.client.user else recipient.refusal
+        refusal = self.client.refusal or sender_refusal or own
+        if not refusal:
+            self.smtp.command(f"RCPT TO:<{recipient.address}>", 250)
+            self.now.accepted += 1
+            return
+        _, text = self.smtp.command(f"RCPT TO:<{recipient.address}>", refusal.code)
+        enhanced = text.split(" ", 1)[0]
+        if enhanced != refusal.enhanced:
+            raise AssertionError(f"{recipient.address} was refused with {text!r}, expected {refusal.enhanced}")
+        self.now.refused.append(refusal)
+
+    def data(self):
+        self.smtp.command("DATA", DATA_AHEAD)
+        self.now.data = True
+
+    def message(self, text, spam):
+        """The message, and the filter's answer to its end."""
+        self.smtp.body(text, 250)
+        self.passed(self.smtp.sent, time.monotonic(), spam)
+        self.end()
+
+    def stopped_message(self, text, code):
+        """A message that the server stops before its end gets to the filter, whatever the client hears."""
+        self.smtp.body(text, code)
+        self.end()
+
+    def half_a_message(self, text):
+        self.smtp.send(text.replace("\n", "\r\n"))
+
+    def message_and_gone(self, text, spam):
+        """The whole message, by a client that does not stay for the reply."""
+        self.smtp.send(text.replace("\n", "\r\n") + ".\r\n")
+        sent = self.smtp.sent
+        self.leave(self.smtp.vanish, lambda: self.passed(sent, self.smtp.left, spam))
+
+    def chunk(self, text):
+        """BDAT: the first one is DATA to the filter."""
+        self.smtp.chunk(text, False, 250)
+        self.now.data = True
+
+    def last_chunk(self, text, spam):
+        self.smtp.chunk(text, True, 250)
+        self.passed(self.smtp.sent, time.monotonic(), spam)
+        self.end()
+
+    def passed(self, sent, answered, spam):
+        self.now.spam = spam
+        self.now.span = (sent - self.mail_answered, answered - self.mail_sent)
+
+    def rset(self):
+        self.smtp.command("RSET", 250)
+        self.end()
+
+    def abandon(self):
+        """What ends a transaction silently: a new EHLO, or the end of the session."""
+        if self.now:
+            self.end()
+
+    def end(self):
+        self.truth.transaction(self.now)
+        self.now = None
+
+    # The end of the session
+
+    def quit(self):
+        self.leave(self.smtp.quit)
+
+    def vanish(self):
+        self.leave(self.smtp.vanish)
+
+    def reset(self):
+        self.leave(self.smtp.reset)
+
+    def leave(self, how, at_the_end=lambda: None):
+        how()
+        at_the_end()
+        self.abandon()
+        self.over = True
+        left = self.smtp.left or time.monotonic()
+        at_least = self.smtp.leaving - self.smtp.greeted
+        self.truth.session(self.client.label, at_least, left - self.smtp.connecting, self.mail_seen)

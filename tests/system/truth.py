@@ -1,0 +1,109 @@
+"""What must have been counted: the meaning of the metrics, written a second time and from the client's side of the conversation.
+
+Nothing here reads the programs under test or their tables. `Truth` collects what every transaction and session adds to each
+series; times are known between two bounds, since the client's clock is not the filter's."""
+
+import bisect
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from kit.metrics import series_name
+
+# The upper bounds of the buckets, as published.
+SIZE = ("1000.0", "10000.0", "100000.0", "1e+06", "1e+07", "2.5e+07", "5e+07", "1e+08")
+RECIPIENTS = ("1.0", "2.0", "4.0", "8.0", "16.0", "32.0", "64.0", "128.0")
+INFINITY = "+Inf"
+
+MEASURED = 0.002  # seconds by which two readings of a clock may differ, and what rounding takes
+
+
+def metric(name, **labels):
+    return series_name("milterscope_" + name, labels)
+
+
+def bucket(bounds, value):
+    """The `le` of the bucket that a value falls in."""
+    place = bisect.bisect_left([float(bound) for bound in bounds], value)
+    return (*bounds, INFINITY)[place]
+
+
+@dataclass
+class Refusal:
+    """Why a recipient is refused: the reason as the metrics call it, and the reply that the client must get."""
+
+    reason: str
+    code: int
+    enhanced: str
+
+
+@dataclass
+class Transaction:
+    """What the filter can know of one mail transaction, in the order in which it learns it."""
+
+    source: str
+    null_sender: bool
+    size: int | None = None
+    accepted: int = 0
+    refused: list = field(default_factory=list)
+    data: bool = False
+    span: tuple | None = None  # MAIL to end of message, at least and at most; None: there was no end of message
+    spam: str = "unscanned"
+
+    @property
+    def verdict(self):
+        if self.span:
+            return "passed"
+        if self.data:
+            return "lost"
+        return "rejected" if self.refused and not self.accepted else "aborted"
+
+
+class Truth:
+    def __init__(self):
+        self.counts = Counter()  # series -> what must have been added
+        self.spans = defaultdict(list)  # histogram of times -> (at least, at most)
+        self.fates = Counter()
+
+    def add(self, name, amount=1, **labels):
+        self.counts[metric(name, **labels)] += amount
+
+    def observe(self, name, bounds, value, **labels):
+        self.add(name + "_bucket", **labels, le=bucket(bounds, value))
+        self.add(name + "_sum", value, **labels)
+
+    def lasted(self, name, at_least, at_most):
+        self.spans[metric(name)].append((max(0.0, at_least - MEASURED), at_most + MEASURED))
+
+    def session(self, client, at_least, at_most, mail):
+        """A session that is over. `mail`: whether the filter saw a MAIL."""
+        self.add("connections_total", client=client)
+        if not mail:
+            self.add("sessions_without_mail_total", client=client)
+        self.lasted("session_seconds", at_least, at_most)
+
+    def transaction(self, what):
+        """A transaction that is over."""
+        source = what.source
+        self.add("messages_total", source=source, verdict=what.verdict)
+        self.add("recipients_total", what.accepted, source=source, outcome="accepted")
+        self.add("recipients_total", len(what.refused), source=source, outcome="refused")
+        for refusal in what.refused:
+            self.add("rejects_total", **{"class": refusal.reason, "reply": f"{refusal.code // 100}xx"})
+            self.add("reject_codes_total", code=refusal.enhanced)
+        if what.null_sender:
+            self.add("null_sender_total", source=source)
+        if what.verdict == "passed":
+            self.passed(what)
+
+    def passed(self, what):
+        if what.size is not None:
+            self.observe("message_bytes", SIZE, what.size, source=what.source)
+        self.observe("message_recipients", RECIPIENTS, what.accepted)
+        self.add("spam_verdicts_total", source=what.source, verdict=what.spam)
+        self.lasted("message_seconds", *what.span)
+
+    def merge(self, other):
+        self.counts += other.counts
+        self.fates += other.fates
+        for name, spans in other.spans.items():
+            self.spans[name] += spans
