@@ -26,13 +26,9 @@ struct option_type {
     void (*print)(FILE *out, const void *field);
 };
 
-#define OPTION_TYPES(T)                                                                                                \
-    T(name)                                                                                                            \
-    T(directory) T(networks) T(log_level) T(log_target) T(mta_kind) T(socket) T(octal) T(group) T(number) T(seconds)   \
-        T(boolean) T(redis_url) T(text) T(file) T(listen)
-#define DECLARE(type) extern const struct option_type option_##type;
-OPTION_TYPES(DECLARE)
-#undef DECLARE
+extern const struct option_type option_name, option_directory, option_networks, option_log_level, option_log_target,
+    option_mta_kind, option_socket, option_octal, option_group, option_number, option_seconds, option_boolean,
+    option_redis_url, option_text, option_file, option_listen;
 
 /* Replaces every `auto` by what it stands for on this host: instance, milter.socket, milter.socket_group. */
 bool option_resolve(struct settings *settings, struct failure *failure);

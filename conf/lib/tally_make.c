@@ -72,7 +72,7 @@ static void move_aside(const char *path, const char *wrong, struct failure *warn
 static struct tally_header *load(const char *directory, bool is_copy, struct failure *warning)
 {
     char path[PATH_MAX];
-    size_t bytes;
+    size_t bytes = 0;
     if (snprintf(path, sizeof path, "%s/%s", directory, TALLY_FILE) >= (int)sizeof path)
         return NULL;
     struct tally_header *header = read_file(path, &bytes);

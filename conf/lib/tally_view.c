@@ -18,16 +18,12 @@ struct tally_view {
     int *gauges;
 };
 
-/* Joins one process' value into what the others said. */
+/* Joins one process' value, which is not absent, into what the others said. */
 static void join(int64_t *joined, int64_t value, enum metric_join how)
 {
-    if (value == GAUGE_ABSENT)
-        return;
-    if (*joined == GAUGE_ABSENT)
-        *joined = value;
-    else if (how == join_sum)
+    if (*joined != GAUGE_ABSENT && how == join_sum)
         *joined += value;
-    else if (value > *joined)
+    else if (*joined == GAUGE_ABSENT || value > *joined)
         *joined = value;
 }
 

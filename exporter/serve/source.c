@@ -119,8 +119,12 @@ __attribute__((format(printf, 2, 3))) static void add_trouble(struct view *view,
 {
     size_t length = strlen(view->trouble);
     va_list arguments;
-    if (length > 0)
-        length += (size_t)snprintf(view->trouble + length, sizeof view->trouble - length, "; ");
+    if (length + 3 > sizeof view->trouble)
+        return;
+    if (length > 0) {
+        strcpy(view->trouble + length, "; ");
+        length += 2;
+    }
     va_start(arguments, format);
     vsnprintf(view->trouble + length, sizeof view->trouble - length, format, arguments);
     va_end(arguments);

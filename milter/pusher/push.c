@@ -74,8 +74,10 @@ struct push *push_new(const struct tally *tally, uint32_t epoch)
         catalogue_gauge_text(i, text);
         good = (push->gauge_names[i] = strdup(text)) != NULL;
     }
-    if (!good)
-        return NULL; /* the process ends: nothing to free */
+    if (!good) {
+        free(push); /* the names are left to the end of the process, which is near */
+        return NULL;
+    }
     push->tally = tally;
     push->epoch = epoch;
     push->full = true;

@@ -49,14 +49,14 @@ static bool answered(struct check *check)
     return length > 0;
 }
 
-bool check_step(struct check *check, const struct settings *settings, int64_t now_ms)
+bool check_step(struct check *check, int listener, int64_t now_ms)
 {
     if (check->fd < 0) {
         if (now_ms < check->next_ms)
             return false;
         check->next_ms = now_ms + CHECK_INTERVAL_MS;
         check->asked = false;
-        check->fd = milter_socket_connect(settings);
+        check->fd = milter_socket_connect(listener);
     }
     if (check->fd >= 0 && !check->asked)
         ask(check);

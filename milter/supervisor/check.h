@@ -3,9 +3,9 @@
 #ifndef MILTER_SUPERVISOR_CHECK_H
 #define MILTER_SUPERVISOR_CHECK_H
 
-#include "conf/lib/settings.h"
-
 #include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 enum { CHECK_INTERVAL_MS = 1000, CHECK_DEADLINE_MS = 3000 };
 
@@ -25,8 +25,8 @@ void check_stop(struct check *check);
 /* What to wait for. */
 struct pollfd check_wait(const struct check *check);
 
-/* Goes on without waiting. Returns true when an answer came. */
-bool check_step(struct check *check, const struct settings *settings, int64_t now_ms);
+/* Goes on without waiting; `listener` is the milter socket. Returns true when an answer came. */
+bool check_step(struct check *check, int listener, int64_t now_ms);
 
 /* Has no answer come for too long? */
 bool check_failed(const struct check *check, int64_t now_ms);

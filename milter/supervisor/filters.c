@@ -126,7 +126,7 @@ static void step_active(struct filters *filters, int64_t now_ms)
             child_kill(active);
         return;
     }
-    if (check_step(&filters->check, filters->kit->settings, now_ms))
+    if (check_step(&filters->check, filters->listener, now_ms))
         set_up(filters, true);
     int64_t silent_ms = now_ms - tally_process_heartbeat(filters->kit->tally, active->process);
     if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {

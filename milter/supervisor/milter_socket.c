@@ -113,7 +113,7 @@ static bool bind_failed(const struct settings *settings, struct failure *failure
 
 int milter_socket_open(const struct settings *settings, struct failure *failure)
 {
-    struct address address;
+    struct address address = {.length = 0};
     const char *path = unix_path(settings);
     int on = 1;
     if (!find_address(settings, &address, failure) || (path != NULL && !remove_stale(path, failure)))
@@ -143,14 +143,14 @@ void milter_socket_close(const struct settings *settings, int fd)
     close(fd);
 }
 
-int milter_socket_connect(const struct settings *settings)
+int milter_socket_connect(int listener)
 {
-    struct address address;
-    struct failure ignored;
-    if (!find_address(settings, &address, &ignored))
+    struct address address = {.length = sizeof address.storage};
+    struct sockaddr *socket_address = (struct sockaddr *)&address.storage;
+    if (getsockname(listener, socket_address, &address.length) != 0)
         return -1;
     int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address.storage, address.length) != 0 && errno != EINPROGRESS) {
+    if (fd >= 0 && connect(fd, socket_address, address.length) != 0 && errno != EINPROGRESS) {
         close(fd);
         return -1;
     }

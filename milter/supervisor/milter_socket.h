@@ -12,7 +12,8 @@ int milter_socket_open(const struct settings *settings, struct failure *failure)
 /* Closes it and takes a Unix socket out of the file system: the MTA is refused at once. */
 void milter_socket_close(const struct settings *settings, int fd);
 
-/* A non-blocking connection to it, under way or established; -1 when refused or when the backlog is full. */
-int milter_socket_connect(const struct settings *settings);
+/* A non-blocking connection to the socket that listens in `listener`, under way or established; -1 when refused or when the backlog is
+ * full. */
+int milter_socket_connect(int listener);
 
 #endif

@@ -84,7 +84,7 @@ class Full(Milterscope):
     def messages(self):
         """What it has counted: {verdict: messages}."""
         counted = {}
-        for series, count in self.dump().of("milterscope_messages").items():
+        for series, count in self.dump().of("milterscope_messages_total").items():
             verdict = labels_of(series)["verdict"]
             counted[verdict] = counted.get(verdict, 0) + int(count)
         return counted

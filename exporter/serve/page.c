@@ -1,0 +1,98 @@
+/* The page knows which metrics are the main ones, not what their labels are: a metric with one label is a list, one with two is a
+ * table, as the catalogue has it. */
+#include "exporter/serve/page.h"
+
+#include <inttypes.h>
+
+static const char style[] = ":root{color-scheme:light dark}"
+                            "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+                            "h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
+                            "table{border-collapse:collapse}"
+                            "th,td{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8884}"
+                            "th:first-child,td:first-child{text-align:left}"
+                            "td{font-variant-numeric:tabular-nums}"
+                            ".zero{opacity:.4}.trouble{border-left:4px solid #d70;padding-left:.8rem}"
+                            "a{color:LinkText}footer{margin-top:2rem;opacity:.7}";
+
+static const struct {
+    enum metric_id metric;
+    const char *title;
+} figures[] = {
+    {metric_connections_total, "Connections by client"},
+    {metric_messages_total, "Messages by source and how they ended"},
+    {metric_rejects_total, "Refused recipients by reason"},
+    {metric_spam_verdicts_total, "Passed messages by source and spam verdict"},
+};
+
+static void write_text(FILE *out, const char *text)
+{
+    static const char *const entities[256] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;"};
+    for (; *text != '\0'; text++) {
+        const char *entity = entities[(unsigned char)*text];
+        if (entity != NULL)
+            fputs(entity, out);
+        else
+            fputc(*text, out);
+    }
+}
+
+static void write_cell(FILE *out, uint64_t value)
+{
+    fprintf(out, "<td%s>%" PRIu64 "</td>", value == 0 ? " class=zero" : "", value);
+}
+
+/* Rows are the values of the first label, columns those of the second, or one column where there is none. */
+static void write_table(FILE *out, const char *title, const struct metric *metric, const uint64_t *totals)
+{
+    const struct label_set *rows = metric->labels[0];
+    const struct label_set *columns = metric->label_count > 1 ? metric->labels[1] : NULL;
+    unsigned width = columns != NULL ? columns->count : 1;
+    fprintf(out, "<h2>%s</h2>\n<table>\n<tr><th>%s</th>", title, rows->label);
+    for (unsigned column = 0; column < width; column++)
+        fprintf(out, "<th>%s</th>", columns != NULL ? columns->values[column] : "total");
+    fputs("</tr>\n", out);
+    for (unsigned row = 0; row < rows->count; row++) {
+        fprintf(out, "<tr><td>%s</td>", rows->values[row]);
+        for (unsigned column = 0; column < width; column++)
+            write_cell(out, totals[metric->first + row * width + column]);
+        fputs("</tr>\n", out);
+    }
+    fputs("</table>\n", out);
+}
+
+static void write_state(FILE *out, const struct view *view)
+{
+    int64_t sessions = view->values.gauges[gauge_sessions_active];
+    fprintf(out, "<p>%s, from %s.", view->values.gauges[gauge_up] == 1 ? "Live" : "<strong>Not live</strong>",
+            view->from);
+    if (sessions != GAUGE_ABSENT)
+        fprintf(out, " %" PRId64 " SMTP session%s open.", sessions, sessions == 1 ? "" : "s");
+    fputs("</p>\n", out);
+    if (view->trouble[0] == '\0')
+        return;
+    fputs("<p class=trouble>", out);
+    write_text(out, view->trouble);
+    fputs("</p>\n", out);
+}
+
+void page_write(FILE *out, const char *instance, const struct view *view)
+{
+    fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
+          "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>milterscope: ",
+          out);
+    write_text(out, instance);
+    fprintf(out, "</title>\n<style>%s</style>\n<h1>milterscope: ", style);
+    write_text(out, instance);
+    fputs("</h1>\n<p>What this mail server does, seen from inside the SMTP conversation.</p>\n", out);
+    write_state(out, view);
+    for (size_t i = 0; view->values.has_totals && i < sizeof figures / sizeof figures[0]; i++)
+        write_table(out, figures[i].title, &catalogue[figures[i].metric], view->values.totals);
+    fputs(
+        "<h2>For machines</h2>\n"
+        "<ul>\n<li><a href=\"/metrics\">/metrics</a>: for Prometheus, all of it</li>\n"
+        "<li><a href=\"/livez\">/livez</a>, <a href=\"/readyz\">/readyz</a>: whether this exporter works</li>\n</ul>\n"
+        "<footer>milterscope-exporter " MILTERSCOPE_VERSION
+        ". Totals since the counting began; reload the page for new ones.</footer>\n",
+        out);
+}

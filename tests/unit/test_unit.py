@@ -1,0 +1,18 @@
+"""Runs the unit tests: each program that the Makefile built from a test_*.c beside this file is one test."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TOP = HERE.parents[1]
+BUILD = TOP / os.environ.get("BUILD", "build")
+
+
+@pytest.mark.parametrize("name", sorted(source.stem for source in HERE.glob("test_*.c")))
+def test_unit(name):
+    result = subprocess.run([BUILD / "unit" / name], cwd=TOP, capture_output=True, text=True, timeout=300)
+    print(result.stdout, result.stderr)
+    assert result.returncode == 0
