@@ -187,8 +187,9 @@ static bool read_stream(struct reading *reading, yaml_parser_t *parser)
     if (yaml_parser_load(parser, &document) == 0)
         return wrong_syntax(reading->file, parser, reading->failure);
     bool more = yaml_document_get_root_node(&document) != NULL;
-    reading->document = &document;
+    reading->document = &document; // cppcheck-suppress autoVariables ; taken away below
     bool good = read_document(reading);
+    reading->document = NULL;
     yaml_document_delete(&document);
     if (!good || !more)
         return good;

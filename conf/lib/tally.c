@@ -102,8 +102,10 @@ void tally_raise(const struct tally *tally, const uint64_t *known)
 {
     for (unsigned i = 0; i < total_COUNT; i++) {
         uint64_t base = atomic_load_explicit(&tally->base[i], memory_order_relaxed);
-        if (known[i] > base)
-            tally_add(tally, i, known[i] - base);
+        if (known[i] <= base)
+            continue;
+        atomic_store_explicit(&tally->base[i], known[i], memory_order_release); /* first: killed here, nobody adds it twice */
+        tally_add(tally, i, known[i] - base);
     }
     atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);
 }
@@ -111,7 +113,7 @@ void tally_raise(const struct tally *tally, const uint64_t *known)
 void tally_reset(const struct tally *tally)
 {
     for (unsigned i = 0; i < tally->header->total_count; i++) {
-        uint64_t base = atomic_load_explicit(&tally->base[i], memory_order_relaxed);
+        uint64_t base = atomic_exchange_explicit(&tally->base[i], 0, memory_order_acq_rel);
         atomic_fetch_sub_explicit(&tally->totals[i], base, memory_order_relaxed);
     }
     tally_file_new_id(tally->header);

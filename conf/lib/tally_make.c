@@ -43,7 +43,7 @@ static void *read_file(const char *path, size_t *bytes)
     size_t at = 0;
     errno = EINVAL;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size < INT_MAX)
-        content = malloc((size_t)status.st_size + 1);
+        content = calloc(1, (size_t)status.st_size + 1);
     while (content != NULL && at < (size_t)status.st_size) {
         ssize_t n = read(fd, content + at, (size_t)status.st_size - at);
         if (n <= 0)

@@ -16,7 +16,7 @@
 enum {
     CONNECTIONS_MAX = 128,
     CONNECTION_BYTES = 16 << 10,
-    REQUEST_SECONDS = 15, /* from the first byte of a request to the last one of its answer */
+    REQUEST_SECONDS = 10, /* from the first byte of a request to the last one of its answer */
     IDLE_SECONDS = 90,    /* between requests: longer than Prometheus waits from one scrape to the next by default */
 };
 

@@ -2,6 +2,7 @@
 #include "milter/pusher/copier.h"
 
 #include "conf/lib/log.h"
+#include "conf/lib/settings.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,7 +11,7 @@
 
 static struct {
     const struct tally *tally;
-    const char *directory;
+    char directory[SETTINGS_PATH_MAX];
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -63,7 +64,7 @@ bool copier_start(const struct tally *tally, const char *state_directory, struct
 {
     pthread_condattr_t monotonic;
     self.tally = tally;
-    self.directory = state_directory;
+    snprintf(self.directory, sizeof self.directory, "%s", state_directory);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&self.changed, &monotonic);

@@ -173,18 +173,19 @@ static bool round_of_loop(void)
 
 static bool start(int process, struct failure *failure)
 {
-    self.settings = settings_map(HANDOVER_SETTINGS, failure);
-    if (self.settings == NULL || !tally_attach(HANDOVER_TALLY, process, &self.tally, failure))
+    const struct settings *settings = settings_map(HANDOVER_SETTINGS, failure);
+    if (settings == NULL || !tally_attach(HANDOVER_TALLY, process, &self.tally, failure))
         return false;
-    log_open("milterscope-pusher", (enum log_level)self.settings->log_level,
-             (enum log_target)self.settings->log_target);
+    self.settings = settings;
+    log_open("milterscope-pusher", (enum log_level)settings->log_level, (enum log_target)settings->log_target);
     catalogue_find_total("", 0); /* builds the index, before there are threads */
     tally_gauge_set(&self.tally, gauge_build_info + (unsigned)program_pusher * version_COUNT, 1);
     tally_gauge_set(&self.tally, gauge_redis_up + (unsigned)program_pusher, 0);
     self.push = push_new(&self.tally, atomic_fetch_add(&self.tally.header->starts, 1) + 1);
-    if (self.push == NULL || !push_connect(self.push, self.settings))
+    if (self.push == NULL || !push_connect(self.push, settings))
         return fail(failure, EX_OSERR, "no memory");
-    return copier_start(&self.tally, self.settings->state_directory, failure);
+    self.next_ms = tally_clock_ms() + random() % (settings->redis_push_interval / 1000 + 1); /* not in step with others */
+    return copier_start(&self.tally, settings->state_directory, failure);
 }
 
 int main(int argc, char **argv)
@@ -205,7 +206,6 @@ int main(int argc, char **argv)
     }
     if (send(HANDOVER_CONTROL, &ready, 1, MSG_NOSIGNAL) != 1)
         return EX_OSERR;
-    self.next_ms = tally_clock_ms() + random() % (self.settings->redis_push_interval / 1000 + 1);
     while (round_of_loop())
         ;
     if (self.cleanly && !copier_finish(LAST_COPY_MS))

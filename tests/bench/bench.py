@@ -43,34 +43,48 @@ def progress(text):
 
 def bench_smtp(report, options, folder, subject, bare):
     milters = {"none": None, "bare": bare, subject.name: subject}
-    rates = smtp.measure(folder, milters, options.rounds, options.messages, progress)
+    enough = stats.Enough(options.rounds, 0.015, options.limit)
+
+    def rate(rates):
+        return stats.ratio(rates[subject.name], rates["bare"])
+
+    rates = smtp.measure(
+        folder, milters, options.messages, lambda r: enough(len(r["bare"]), lambda: rate(r)), progress
+    )
     report.keep("smtp", rates)
-    report.heading(f"Mail through Postfix, messages a second ({options.rounds} rounds, {smtp.SESSIONS} sessions)")
+    report.heading(f"Mail through Postfix, messages a second ({len(rates['bare'])} rounds, {smtp.SESSIONS} sessions)")
     report.row("", "median", "lowest", "highest")
     for variant, values in rates.items():
         report.row(variant, *(f"{value:.0f}" for value in stats.summary(values)))
     report.ratios()
     report.ratio("bare / none", stats.ratio(rates["bare"], rates["none"]))
-    report.ratio(f"{subject.name} / bare", stats.ratio(rates[subject.name], rates["bare"]), "smtp_rate")
+    report.ratio(f"{subject.name} / bare", rate(rates), "smtp_rate")
 
 
 def bench_protocol(report, options, subject, bare):
     milters = {"bare": bare, subject.name: subject}
-    figures = protocol.measure(milters, options.rounds, options.transactions, progress)
+    enough = stats.Enough(options.rounds, 0.02, options.limit)
+
+    def rate(figures):
+        return stats.ratio(*([r["transactions_per_second"] for r in figures[v]] for v in (subject.name, "bare")))
+
+    def cpu(figures):
+        return stats.ratio(*([r["cpu_us"] for r in figures[v]] for v in (subject.name, "bare")))
+
+    figures = protocol.measure(
+        milters, options.transactions, lambda f: enough(len(f["bare"]), lambda: rate(f), lambda: cpu(f)), progress
+    )
     report.keep("protocol", figures)
-    report.heading(f"The milter protocol alone ({options.rounds} rounds of {options.transactions} messages; medians)")
+    rounds = len(figures["bare"])
+    report.heading(f"The milter protocol alone ({rounds} rounds of {options.transactions} messages; medians)")
     report.row("", "per second", "CPU us each", "helpers us", "p50 us", "p99 us", "p99.9 us")
     for variant, runs in figures.items():
         columns = [[r[name] for r in runs] for name in ("transactions_per_second", "cpu_us", "helpers_cpu_us")]
         columns += [[r["latency_us"][quantile] for r in runs] for quantile in ("p50", "p99", "p99.9")]
         report.row(variant, *(f"{stats.summary(column)[0]:.1f}" for column in columns))
     report.ratios()
-    for name, key, criterion in (
-        ("messages a second", "transactions_per_second", "protocol_rate"),
-        ("CPU time a message", "cpu_us", "protocol_cpu"),
-    ):
-        pair = [[r[key] for r in figures[variant]] for variant in (subject.name, "bare")]
-        report.ratio(f"{name}, {subject.name} / bare", stats.ratio(*pair), criterion)
+    report.ratio(f"messages a second, {subject.name} / bare", rate(figures), "protocol_rate")
+    report.ratio(f"CPU time a message, {subject.name} / bare", cpu(figures), "protocol_cpu")
 
 
 def bench_redis(report, options, subject, redis):
@@ -111,7 +125,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--self-test", action="store_true", help="compare the bare milter with itself")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="only these measurements")
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--rounds", type=int, default=15, help="at least so many")
+    parser.add_argument("--limit", type=float, default=180, help="seconds for more rounds, until the figures are sure")
     parser.add_argument("--messages", type=int, default=1000, help="of a run through Postfix")
     parser.add_argument("--transactions", type=int, default=20000, help="of a run of milter-load")
     parser.add_argument("--rate", type=float, default=100, help="mails a second, of the lower traffic for Redis")

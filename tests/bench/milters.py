@@ -34,7 +34,8 @@ def children(pid):
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found[os.path.basename(os.readlink(stat.parent / "exe"))] = int(stat.parent.name)
+                executable = os.readlink(stat.parent / "exe").removesuffix(" (deleted)")  # rebuilt meanwhile
+                found[os.path.basename(executable)] = int(stat.parent.name)
     return found
 
 

@@ -36,13 +36,14 @@ def measure_one(milter, transactions, seed):
     return figures
 
 
-def measure(milters, rounds, transactions, say):
-    """milters: {variant: milter}. Returns {variant: [figures, …]}."""
+def measure(milters, transactions, enough, say):
+    """milters: {variant: milter}; enough: of the figures so far. Returns {variant: [figures, …]}."""
     figures, order = {variant: [] for variant in milters}, random.Random(2)
     for milter in milters.values():
         measure_one(milter, transactions // 2, 0)  # warms up
-    for number in range(rounds):
-        say(f"protocol, round {number + 1} of {rounds}")
+    while not enough(figures):
+        seed = len(figures["bare"]) + 1
+        say(f"protocol, round {seed}")
         for variant in order.sample(sorted(milters), len(milters)):
-            figures[variant].append(measure_one(milters[variant], transactions, number + 1))
+            figures[variant].append(measure_one(milters[variant], transactions, seed))
     return figures

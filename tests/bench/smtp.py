@@ -35,8 +35,8 @@ def hand_in(postfix, messages):
     return messages / seconds
 
 
-def measure(folder, milters, rounds, messages, say):
-    """milters: {variant: milter, or None}. Returns {variant: [messages a second, …]}."""
+def measure(folder, milters, messages, enough, say):
+    """milters: {variant: milter, or None}; enough: of the figures so far. Returns {variant: [messages a second, …]}."""
     rates, order = {variant: [] for variant in milters}, random.Random(1)
     with contextlib.ExitStack() as stack:
         postfixes = {}
@@ -45,8 +45,8 @@ def measure(folder, milters, rounds, messages, say):
             postfixes[variant] = stack.enter_context(Postfix(place, settings(milter)))
         for postfix in postfixes.values():
             hand_in(postfix, messages // 2)  # warms up
-        for number in range(rounds):
-            say(f"SMTP, round {number + 1} of {rounds}")
+        while not enough(rates):
+            say(f"SMTP, round {len(rates['bare']) + 1}")
             for variant in order.sample(sorted(postfixes), len(postfixes)):
                 rates[variant].append(hand_in(postfixes[variant], messages))
     return rates

@@ -9,6 +9,7 @@ that a/b and b/a mirror each other). The random numbers are seeded: the same fig
 import math
 import random
 import statistics
+import time
 
 RESAMPLES = 10000
 
@@ -30,3 +31,19 @@ def ratio(numerators, denominators):
 def summary(values):
     """Median, lowest, highest."""
     return statistics.median(values), min(values), max(values)
+
+
+class Enough:
+    """Ends the rounds: at least so many; then, until the intervals are within +- width or the time is over. It looks at
+    how sure the estimate is, never at what it is."""
+
+    def __init__(self, least, width, seconds):
+        self.least, self.width, self.end = least, width, time.monotonic() + seconds
+
+    def __call__(self, rounds, *ratios):
+        """ratios: functions, each gives a ratio with its interval."""
+        if rounds < self.least:
+            return False
+        if time.monotonic() > self.end:
+            return True
+        return all(r["high"] - r["low"] <= 2 * self.width for r in (function() for function in ratios))

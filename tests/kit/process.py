@@ -5,7 +5,7 @@ import subprocess
 
 from kit.wait import GENEROUS
 
-LOG_TAIL = 60  # lines of a log that a failure shows
+LOG_TAIL = 30  # lines of a log that a failure shows
 
 
 def tail(path, lines=LOG_TAIL):
@@ -17,7 +17,7 @@ def tail(path, lines=LOG_TAIL):
 
 
 class Process:
-    """A program in the foreground. It is told to stop when the test ends, however that ends."""
+    """A program in the foreground, in a session of its own. It is told to stop when the test ends, however that ends."""
 
     def __init__(self, arguments, log):
         self.name = arguments[0].rsplit("/", 1)[-1]
@@ -25,7 +25,11 @@ class Process:
         with open(log, "ab") as output:
             # When this process is killed, nobody else would end the program.
             self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                ["setpriv", "--pdeathsig", "TERM", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     @property

@@ -61,8 +61,11 @@ class Milterscope:
     def logs(self):
         return [self.site.folder.disk / "milterscope.log"]
 
+    def command(self):
+        return [program("milterscope"), "-c", str(self.site.file)]
+
     def start(self):
-        self.process = Process([program("milterscope"), "-c", str(self.site.file)], self.logs()[0])
+        self.process = Process(self.command(), self.logs()[0])
         wait_until(self.answers, "the milter socket answers a negotiation")
 
     def answers(self):
@@ -74,7 +77,7 @@ class Milterscope:
 
     def dump(self):
         """All series of the tallies."""
-        return Metrics(run([program("milterscope"), "-c", self.site.file, "--dump"]))
+        return Metrics(run([*self.command(), "--dump"]))
 
     def __enter__(self):
         try:

@@ -32,6 +32,10 @@ class Redis:
         client = server_program("redis", "usr/bin/redis-cli")
         return run([client, "-s", self.socket, *words]).splitlines()
 
+    @property
+    def pid(self):
+        return int((self.folder / "redis.pid").read_text())
+
     def hash(self, key):
         lines = self.command("HGETALL", key)
         return dict(zip(lines[::2], lines[1::2], strict=True))
@@ -48,8 +52,8 @@ class Redis:
 class Postfix:
     """A Postfix that listens on `address`. Settings: NAME=value for main.cf."""
 
-    def __init__(self, folder, settings):
-        self.folder = folder.disk / "postfix"
+    def __init__(self, folder, settings, name="postfix"):
+        self.folder = folder.disk / name
         self.settings = settings
         self.address = ("127.0.0.1", free_port())
 
@@ -81,8 +85,9 @@ class Postfix:
         return names
 
     def wait_idle(self):
-        """All that was handed in is delivered: discarded, bounced, or held."""
-        wait_until(lambda: not self.queued(), lambda: f"Postfix's queue empty; there are {self.queued()}")
+        """All that was handed in is delivered: discarded, bounced, or held. A bounce may come up behind the first look."""
+        for _ in range(2):
+            wait_until(lambda: not self.queued(), lambda: f"Postfix's queue empty; there are {self.queued()}")
 
     def __enter__(self):
         server_program("postfix", "usr/sbin/postfix")

@@ -106,6 +106,10 @@ class Script:
         self.smtp.body(text, code)
         self.end()
 
+    def open_after_message(self, text, code):
+        """A message that is refused at its end without the transaction being over."""
+        self.smtp.body(text, code)
+
     def half_a_message(self, text):
         self.smtp.send(text.replace("\n", "\r\n"))
 

@@ -3,19 +3,22 @@ Redis and /metrics must say exactly that, series by series, and nothing else may
 
 ORACLE_TRANSACTIONS (3000) and ORACLE_SEED (random) choose what is played."""
 
+import contextlib
 import os
 import random
+import signal
 import time
 
 import mailserver
 import plan
 import pytest
-from kit.metrics import Metrics, histograms, labels_of, name_of, number
+from kit.metrics import histograms, labels_of, name_of, number
 from kit.programs import Exporter, Milterscope, Site
 from kit.sasl import Accounts
 from kit.servers import Postfix, Redis
-from kit.wait import wait_until
-from truth import metric
+from kit.wait import TooLate, wait_until
+from script import Script
+from truth import Truth, metric
 
 TRANSACTIONS = int(os.environ.get("ORACLE_TRANSACTIONS", "3000"))
 SEED = os.environ.get("ORACLE_SEED") or str(random.SystemRandom().randrange(10**9))
@@ -45,6 +48,8 @@ ALONGSIDE = {
 }
 LATE = 20.0  # seconds by which the end of a session may reach the filter after the client saw it
 LATE_ON_AVERAGE = 0.5
+SETTLE = 30.0  # seconds; only tells working from hung
+PUSH = 20.0  # seconds; a push is due five times a second
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +70,9 @@ def settled(milterscope):
 
     def no_session():
         dump = milterscope.dump()
-        return dump if dump.values[metric("sessions_active")] == 0 else None
+        return dump if dump.values.get(metric("sessions_active")) == 0 else None
 
-    return wait_until(no_session, "sessions_active differs from the truth: it does not return to 0")
+    return wait_until(no_session, "sessions_active differs from the truth: it does not return to 0", SETTLE)
 
 
 class Counted:
@@ -125,7 +130,7 @@ def span_differences(histogram, spans, late):
     if not at_least <= histogram.sum <= at_most:
         yield f"sum {histogram.sum}, between {at_least:.3f} and {at_most:.3f}"
     below = 0
-    for le, count in histogram.buckets.items():
+    for le, count in sorted(histogram.buckets.items(), key=lambda item: float(item[0])):
         below += count
         surely = sum(high + late <= float(le) for _, high in spans)
         perhaps = sum(low <= float(le) for low, _ in spans)
@@ -183,20 +188,71 @@ def test_the_truth(site):
     site.postfix.stop()  # its processes end, and so do the last sessions
     seconds = time.monotonic() - started
     after = settled(site.milterscope)
-    wanted = {series: value for series, value in after.counts().items() if labels_of(series).get("program") != "pusher"}
-    in_redis(site, wanted)
+    wait_for_push(site, after)
     lines, compared = compare(site, truth, before, after)
     report(jobs, truth, compared, seconds)
     lines += ourselves(after, started_at)
     assert not lines, f"{len(lines)} differences with seed {SEED}:\n" + "\n".join(lines)
 
 
-def in_redis(site, wanted):
-    """Waits for the push with the last counts. What never comes shows in the comparison."""
+def wait_for_push(site, after):
+    """Until Redis holds what the tally holds; what never comes, the comparison shows."""
+    expected = Counted("tally", after.counts(), {}).families(COUNTERS + HISTOGRAMS + TIMES)
+
+    def pushed():
+        return Counted("redis", redis_counts(site), {}).families(COUNTERS + HISTOGRAMS + TIMES) == expected
+
+    with contextlib.suppress(TooLate):
+        wait_until(pushed, "the last counts are in Redis", PUSH)
 
 
 def ourselves(after, started_at):
-    """What tells of ourselves, as far as it is known from outside."""
+    """What tells of the filter itself, as far as it is known from outside."""
     last = after.values[metric("filter_last_connection_timestamp_seconds")]
     if not started_at <= last <= time.time():
-        yield f"filter_last_connection_timestamp_seconds differs from the truth: {last}, after {started_at}"
+        yield f"filter_last_connection_timestamp_seconds differs from the truth: {last}, not before {started_at}"
+    seen = {"mta": "postfix", "rejected_recipients": "all", "place": "unknown", "bounces": "yes"}
+    if after.of(metric("coverage_info")) != {metric("coverage_info", **seen): 1}:
+        yield f"coverage_info differs from the truth: {after.of(metric('coverage_info'))}, {seen}"
+    if "filter" not in [labels_of(series)["program"] for series in after.of(metric("build_info"))]:
+        yield "build_info differs from the truth: no filter"
+    for name in ("filter_busy_seconds_total", "filter_open_fds", "filter_max_fds"):
+        if not after.values.get(metric(name), 0) > 0:
+            yield f"{name} differs from the truth: not more than 0"
+
+
+def message(session):
+    session.hello()
+    session.mail()
+    session.rcpt(mailserver.USERS[0])
+    session.data()
+    session.message("Subject: a test\n\nThe body.\n", "unscanned")
+    session.quit()
+
+
+def test_sessions_beyond_the_limit(site, parts):
+    """They pass unobserved: mail flows, and one counter says how many there were."""
+    site.write(milter={"max_sessions": 2})
+    site.milterscope.process.send(signal.SIGUSR1)
+    limit = metric("sessions_limit")
+    wait_until(lambda: site.milterscope.dump().values.get(limit) == 2, "sessions_limit differs from the truth: not 2 after a reload")
+    postfix = parts.start(Postfix(parts.folder, mailserver.settings(f"unix:{site.milter_socket}"), "postfix-limit"))
+    before, truth, client = settled(site.milterscope), Truth(), mailserver.CLIENTS[0]
+    with Script(postfix.address, client, truth) as first, Script(postfix.address, client, truth) as second:
+        first.greet()
+        second.greet()
+        for _ in range(3):
+            with Script(postfix.address, client, Truth()) as unobserved:
+                unobserved.greet()
+                message(unobserved)
+        message(first)
+        message(second)
+    truth.add("sessions_unobserved_total", 3)
+    # Both have left: there is room again.
+    settled(site.milterscope)
+    with Script(postfix.address, client, truth) as third:
+        third.greet()
+        message(third)
+    counted = Counted("tally", settled(site.milterscope).counts(), before.counts())
+    lines = differences(truth, counted)[0] + time_differences(truth, counted)
+    assert not lines, "\n".join(lines)

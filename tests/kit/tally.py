@@ -1,0 +1,65 @@
+"""The tally's file, read and changed from outside by the layout that conf/lib/tally.h describes: to damage it, or to make it one
+of another time."""
+
+import struct
+from collections import namedtuple
+from pathlib import Path
+
+FILE = "conversation.tally"
+
+# magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at process_bytes boot_id
+CONSTANT = struct.Struct("<8sIIQQIIQQQQQ40s")
+CHECKSUM = struct.Struct("<Q")
+# id[2] state starts begun_ms clean unused copy_checksum
+CHANGING = struct.Struct("<QQIIqIIQ")
+Header = namedtuple(
+    "Header",
+    "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at process_bytes "
+    "boot_id checksum id_high id_low state starts begun_ms clean unused copy_checksum",
+)
+RUNNING, SETTLING = 1, 2
+
+
+def fnv1a(data):
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+class Tally:
+    """The file as it is now; `save` writes what was changed."""
+
+    def __init__(self, folder):
+        self.path = Path(folder) / FILE
+        self.data = bytearray(self.path.read_bytes())
+
+    @property
+    def header(self):
+        parts = CONSTANT.unpack_from(self.data) + CHECKSUM.unpack_from(self.data, CONSTANT.size)
+        return Header(*parts, *CHANGING.unpack_from(self.data, CONSTANT.size + CHECKSUM.size))
+
+    @property
+    def id(self):
+        return f"{self.header.id_high:016x}{self.header.id_low:016x}"
+
+    def checksum_is_right(self):
+        return self.header.checksum == fnv1a(self.data[: CONSTANT.size])
+
+    def set_constant(self, **changes):
+        """Changes fields before the checksum, and the checksum with them."""
+        fields = self.header._replace(**changes)[: len(CONSTANT.unpack_from(self.data))]
+        CONSTANT.pack_into(self.data, 0, *fields)
+        CHECKSUM.pack_into(self.data, CONSTANT.size, fnv1a(self.data[: CONSTANT.size]))
+
+    def set_changing(self, **changes):
+        fields = self.header._replace(**changes)[-len(CHANGING.unpack_from(self.data, CONSTANT.size + CHECKSUM.size)) :]
+        CHANGING.pack_into(self.data, CONSTANT.size + CHECKSUM.size, *fields)
+
+    def of_another_boot(self):
+        """As if the machine had started since it was written."""
+        self.set_constant(boot_id=b"00000000-0000-4000-8000-000000000000")
+
+    def save(self):
+        self.path.write_bytes(self.data)
+        return self
