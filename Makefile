@@ -28,7 +28,7 @@ yaml          = $(shell $(PKGCONFIG) --libs yaml-0.1)
 zlib          = $(shell $(PKGCONFIG) --libs zlib)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
-# A folder is a program; the linker takes from conf/lib what a program uses, and no more.
+# A folder is a program, and takes in what stands one folder up; the linker takes from conf/lib what a program uses, and no more.
 PROGRAMS = milterscope milterscope-filter milterscope-pusher milterscope-exporter
 milterscope_FOLDER          = milter/supervisor
 milterscope-filter_FOLDER   = milter/filter
@@ -72,7 +72,7 @@ $(CONF_LIB): $(call object,$(wildcard conf/lib/*.c))
 	$(AR) rcs $@ $^
 
 define program
-$(BUILD)/$(1): $$(call object,$$(wildcard $$($(1)_FOLDER)/*.c)) $$(CONF_LIB)
+$(BUILD)/$(1): $$(call object,$$(wildcard $$($(1)_FOLDER)/*.c $$(dir $$($(1)_FOLDER))*.c)) $$(CONF_LIB)
 	$$(CC) $$(HARDENING_LINK) $$(LDFLAGS) -pthread -o $$@ $$^ $$($(1)_LIBS)
 endef
 $(foreach name,$(PROGRAMS),$(eval $(call program,$(name))))
@@ -91,7 +91,7 @@ unit: unit-tests
 unit-tests: $(UNIT_TESTS)
 
 # A unit test links every module but the mains; what it replaces it includes.
-MODULES = $(call object,$(filter-out %/main.c,$(foreach name,$(PROGRAMS),$(wildcard $($(name)_FOLDER)/*.c))))
+MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c exporter/*/*.c)))
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -122,7 +122,7 @@ fuzz: fuzzers
 # Fuzzers are built whole with clang and its sanitizers, apart from everything else.
 fuzzers: $(FUZZERS)
 FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread
-$(BUILD)/fuzz/libfuzzed.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(wildcard conf/lib/*.c) $(filter-out %/main.c,$(wildcard milter/*/*.c exporter/*/*.c)))
+$(BUILD)/fuzz/libfuzzed.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(wildcard conf/lib/*.c) $(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c exporter/*/*.c)))
 	@rm -f $@
 	$(AR) rcs $@ $^
 $(BUILD)/fuzz/obj/%.o: %.c
@@ -152,7 +152,7 @@ fresh:
 	scripts/fresh trixie
 
 ## make format     clang-format over all C
-C_FILES = $(wildcard conf/lib/*.[ch] milter/*.h milter/*/*.[ch] exporter/*/*.[ch] tests/*/*.[ch])
+C_FILES = $(wildcard conf/lib/*.[ch] milter/*.[ch] milter/*/*.[ch] exporter/*/*.[ch] tests/*/*.[ch])
 format:
 	clang-format -i $(C_FILES)
 

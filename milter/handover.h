@@ -5,6 +5,8 @@
 #ifndef MILTER_HANDOVER_H
 #define MILTER_HANDOVER_H
 
+#include <stdbool.h>
+
 enum {
     HANDOVER_LISTENER = 3, /* the milter socket; only for the filter */
     HANDOVER_SETTINGS = 4, /* sealed memfd, see settings.h */
@@ -17,6 +19,17 @@ enum {
     HANDOVER_RELOAD = 'L', /* supervisor, with a descriptor: new settings */
     HANDOVER_DRAIN = 'D',  /* supervisor: stop taking sessions, end when none is left or the drain time is over */
     HANDOVER_STOP = 'S',   /* supervisor to the pusher: all is counted; last push, last copy, end */
+    HANDOVER_GONE = 0,     /* handover_receive: the other side is gone */
+    HANDOVER_NOTHING = 1,  /* handover_receive: no message waits */
 };
+
+/* Sends a message on the socket pair, with descriptor `fd` unless that is -1. Does not block. false when it cannot be sent. */
+bool handover_send(int control, char message, int fd);
+
+/* Takes a message, without waiting; *fd is the descriptor that came with it, the caller's to close, or -1. */
+char handover_receive(int control, int *fd);
+
+/* The number of the process block that a child was started with; -1 where it was not started by the supervisor. */
+int handover_process(int argc, char *const *argv);
 
 #endif

@@ -104,7 +104,7 @@ void tally_raise(const struct tally *tally, const uint64_t *known)
         uint64_t base = atomic_load_explicit(&tally->base[i], memory_order_relaxed);
         if (known[i] <= base)
             continue;
-        atomic_store_explicit(&tally->base[i], known[i], memory_order_release); /* first: killed here, nobody adds it twice */
+        atomic_store_explicit(&tally->base[i], known[i], memory_order_release); /* first: else twice after a kill */
         tally_add(tally, i, known[i] - base);
     }
     atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);

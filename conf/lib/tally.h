@@ -64,7 +64,7 @@ struct tally_process {
 struct tally {
     struct tally_header *header;
     _Atomic uint64_t *totals;
-    _Atomic uint64_t *base;     /* while settling: the part of each total that was not counted since: what the copy held */
+    _Atomic uint64_t *base;     /* while settling: the part of each total that was not counted by this run */
     struct tally_process *self; /* this process' block, or NULL */
     int fd;
 };

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -131,11 +132,18 @@ static const char *header_of(struct MHD_Connection *connection, const char *name
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-static bool has_body(struct MHD_Connection *connection)
+/* Sets *context, a bool, at a header that announces a body. Every header counts, and a name with blanks behind it too: readers disagree
+ * about which of several they take, and who stands between us and the client may have taken the other. */
+static enum MHD_Result look_for_body(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    const char *length = header_of(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return header_of(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL ||
-           (length != NULL && strcmp(length, "0") != 0);
+    static const char length[] = MHD_HTTP_HEADER_CONTENT_LENGTH, encoding[] = MHD_HTTP_HEADER_TRANSFER_ENCODING;
+    bool *has_body = context;
+    (void)kind;
+    if (strcasecmp(name, length) == 0 && value != NULL && strcmp(value, "0") == 0)
+        return MHD_YES;
+    if (strncasecmp(name, length, strlen(length)) == 0 || strncasecmp(name, encoding, strlen(encoding)) == 0)
+        *has_body = true;
+    return MHD_YES;
 }
 
 static void add_headers(struct MHD_Response *response, const struct answer *answer)
@@ -182,12 +190,12 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         .path = url,
         .accept = header_of(connection, MHD_HTTP_HEADER_ACCEPT),
         .accept_encoding = header_of(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING),
-        .has_body = has_body(connection),
     };
     struct answer answer;
     (void)version;
     (void)upload;
     (void)upload_bytes;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_for_body, &request.has_body);
     if (*request_context == NULL && !request.has_body) {
         *request_context = &seen;
         return MHD_YES;

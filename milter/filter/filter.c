@@ -95,7 +95,7 @@ static struct session *admit(SMFICTX *context)
 static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
 {
     (void)host;
-    forget(context, smfi_getpriv(context)); /* a second CONNECT, after XCLIENT: a session of its own */
+    forget(context, enter(context)); /* a second CONNECT, after XCLIENT: a session of its own */
     struct session *session = admit(context);
     if (session == NULL)
         return SMFIS_ACCEPT;

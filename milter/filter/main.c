@@ -58,12 +58,13 @@ int main(int argc, char **argv)
     struct failure failure = {EX_OK, ""};
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return printf("milterscope-filter %s\n", MILTERSCOPE_VERSION) > 0 ? EX_OK : EX_IOERR;
-    if (argc != 2 || strspn(argv[1], "0123456789") != strlen(argv[1])) {
+    int process = handover_process(argc, argv);
+    if (process < 0) {
         fputs("milterscope-filter is started by milterscope(8)\n", stderr);
         return EX_USAGE;
     }
     prepare_process();
-    if (!start(atoi(argv[1]), &tally, &failure)) {
+    if (!start(process, &tally, &failure)) {
         log_error("%s", failure.text);
         return failure.status;
     }

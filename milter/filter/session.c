@@ -4,6 +4,7 @@
 #include "milter/filter/coverage.h"
 #include "milter/filter/reject.h"
 #include "milter/filter/spam.h"
+#include "milter/filter/working.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct session {
     int64_t connected_ns;
     int64_t entered_ns; /* the time of the event in work */
     int64_t busy_ns;    /* not yet counted */
+    int working;        /* place among the callbacks under way */
     struct message message;
 };
 
@@ -60,7 +62,7 @@ struct session *session_new(const struct settings *settings, const struct tally 
     if (session != NULL) {
         session->settings = settings;
         session->tally = tally;
-        session->entered_ns = clock_ns(CLOCK_MONOTONIC);
+        session_enter(session);
     }
     return session;
 }
@@ -73,10 +75,13 @@ const struct settings *session_settings(const struct session *session)
 void session_enter(struct session *session)
 {
     session->entered_ns = clock_ns(CLOCK_MONOTONIC);
+    session->working = working_begin((uintptr_t)session, session->entered_ns);
 }
 
 void session_leave(struct session *session)
 {
+    working_end(session->working);
+    session->working = -1;
     session->busy_ns += clock_ns(CLOCK_MONOTONIC) - session->entered_ns;
 }
 

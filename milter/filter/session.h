@@ -15,7 +15,7 @@
 
 struct session;
 
-/* A new session, or NULL without memory. `settings` and `tally` must outlive it. */
+/* A new session, entered, or NULL without memory. `settings` and `tally` must outlive it. */
 struct session *session_new(const struct settings *settings, const struct tally *tally);
 
 /* Ends the message if one is open, counts the session if it was connected, frees it. NULL is fine. */

@@ -8,11 +8,9 @@
 #include "milter/pusher/push.h"
 #include "milter/pusher/settle.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -123,33 +121,20 @@ static void step_push(int64_t now_ms)
 
 static void receive(void)
 {
-    char byte = 0;
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     struct failure failure;
-    int fd = -1;
-    ssize_t length = recvmsg(HANDOVER_CONTROL, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
-        exit(EX_OK); /* the supervisor is gone */
-    if (length < 0)
-        return;
-    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    if (byte == HANDOVER_RELOAD && fd >= 0) {
+    int fd;
+    char message = handover_receive(HANDOVER_CONTROL, &fd);
+    if (message == HANDOVER_GONE)
+        _exit(EX_OK);
+    if (message == HANDOVER_RELOAD && fd >= 0) {
         if (self.fresh != NULL)
             settings_unmap(self.fresh);
         self.fresh = settings_map(fd, &failure);
         if (self.fresh == NULL)
             log_error("reload: %s", failure.text);
     }
-    self.ending = self.ending || byte == HANDOVER_DRAIN || byte == HANDOVER_STOP;
-    self.cleanly = self.cleanly || byte == HANDOVER_STOP;
+    self.ending = self.ending || message == HANDOVER_DRAIN || message == HANDOVER_STOP;
+    self.cleanly = self.cleanly || message == HANDOVER_STOP;
     if (fd >= 0)
         close(fd);
 }
@@ -184,27 +169,28 @@ static bool start(int process, struct failure *failure)
     self.push = push_new(&self.tally, atomic_fetch_add(&self.tally.header->starts, 1) + 1);
     if (self.push == NULL || !push_connect(self.push, settings))
         return fail(failure, EX_OSERR, "no memory");
-    self.next_ms = tally_clock_ms() + random() % (settings->redis_push_interval / 1000 + 1); /* not in step with others */
+    self.next_ms =
+        tally_clock_ms() + random() % (settings->redis_push_interval / 1000 + 1); /* not in step with others */
     return copier_start(&self.tally, settings->state_directory, failure);
 }
 
 int main(int argc, char **argv)
 {
     struct failure failure = {EX_OK, ""};
-    static const char ready = HANDOVER_READY;
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return printf("milterscope-pusher %s\n", MILTERSCOPE_VERSION) > 0 ? EX_OK : EX_IOERR;
-    if (argc != 2 || strspn(argv[1], "0123456789") != strlen(argv[1])) {
+    int process = handover_process(argc, argv);
+    if (process < 0) {
         fputs("milterscope-pusher is started by milterscope(8)\n", stderr);
         return EX_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
     srandom((unsigned)(tally_clock_ms() ^ getpid()));
-    if (!start(atoi(argv[1]), &failure)) {
+    if (!start(process, &failure)) {
         log_error("%s", failure.text);
         return failure.status;
     }
-    if (send(HANDOVER_CONTROL, &ready, 1, MSG_NOSIGNAL) != 1)
+    if (!handover_send(HANDOVER_CONTROL, HANDOVER_READY, -1))
         return EX_OSERR;
     while (round_of_loop())
         ;

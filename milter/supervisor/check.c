@@ -37,33 +37,33 @@ static void ask(struct check *check)
 }
 
 /* Any bytes are an answer: only a live filter sends them. */
-static bool answered(struct check *check)
+static enum check_result listen_to(struct check *check)
 {
     unsigned char reply[256];
     ssize_t length = recv(check->fd, reply, sizeof reply, 0);
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
+        return check_pending;
     if (length > 0 && send(check->fd, quit, sizeof quit, MSG_NOSIGNAL) < 0)
         length = 1; /* it answered; what it thinks of our goodbye is no matter */
     check_stop(check);
-    return length > 0;
+    return length > 0 ? check_answered : check_turned_away;
 }
 
-bool check_step(struct check *check, int listener, int64_t now_ms)
+enum check_result check_step(struct check *check, int listener, int64_t now_ms)
 {
     if (check->fd < 0) {
         if (now_ms < check->next_ms)
-            return false;
+            return check_pending;
         check->next_ms = now_ms + CHECK_INTERVAL_MS;
         check->asked = false;
         check->fd = milter_socket_connect(listener);
     }
     if (check->fd >= 0 && !check->asked)
         ask(check);
-    if (check->fd < 0 || !check->asked || !answered(check))
-        return false;
-    check->answered_ms = now_ms;
-    return true;
+    enum check_result result = check->fd < 0 || !check->asked ? check_pending : listen_to(check);
+    if (result != check_pending)
+        check->answered_ms = now_ms;
+    return result;
 }
 
 bool check_failed(const struct check *check, int64_t now_ms)

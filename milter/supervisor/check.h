@@ -25,8 +25,14 @@ void check_stop(struct check *check);
 /* What to wait for. */
 struct pollfd check_wait(const struct check *check);
 
-/* Goes on without waiting; `listener` is the milter socket. Returns true when an answer came. */
-bool check_step(struct check *check, int listener, int64_t now_ms);
+enum check_result {
+    check_pending,
+    check_answered,
+    check_turned_away, /* hung up on: the filter lives, but has no descriptor left for us (see milter/filter/gate.h) */
+};
+
+/* Goes on without waiting; `listener` is the milter socket. */
+enum check_result check_step(struct check *check, int listener, int64_t now_ms);
 
 /* Has no answer come for too long? */
 bool check_failed(const struct check *check, int64_t now_ms);

@@ -92,35 +92,22 @@ bool child_start(struct child *child, const char *program, int listener, const s
 
 bool child_send(const struct child *child, char message, int fd)
 {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {.space = {0}};
-    struct iovec part = {&message, 1};
-    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
-    if (fd >= 0) {
-        packet.msg_control = &control;
-        packet.msg_controllen = sizeof control;
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-    }
-    return child->control >= 0 && sendmsg(child->control, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+    return handover_send(child->control, message, fd);
 }
 
 void child_listen(struct child *child)
 {
-    char message;
+    int fd;
     while (child->control >= 0) {
-        ssize_t length = recv(child->control, &message, 1, MSG_DONTWAIT);
-        if (length == 1 && message == HANDOVER_READY)
-            child->ready = true;
-        if (length == 0) { /* it is ending: waitpid will say how */
+        char message = handover_receive(child->control, &fd);
+        child->ready = child->ready || message == HANDOVER_READY;
+        if (fd >= 0)
+            close(fd);
+        if (message == HANDOVER_GONE) { /* it is ending: waitpid will say how */
             close(child->control);
             child->control = -1;
         }
-        if (length <= 0)
+        if (message == HANDOVER_NOTHING)
             return;
     }
 }

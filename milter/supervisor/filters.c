@@ -126,8 +126,9 @@ static void step_active(struct filters *filters, int64_t now_ms)
             child_kill(active);
         return;
     }
-    if (check_step(&filters->check, filters->listener, now_ms))
-        set_up(filters, true);
+    enum check_result result = check_step(&filters->check, filters->listener, now_ms);
+    if (result != check_pending)
+        set_up(filters, result == check_answered);
     int64_t silent_ms = now_ms - tally_process_heartbeat(filters->kit->tally, active->process);
     if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {
         log_error("filter %d does not answer, killed", (int)active->pid);

@@ -33,9 +33,9 @@ def pytest_runtest_makereport():
 class Parts(ExitStack):
     """Starts parts one after another, and ends them in the opposite order, whatever happens."""
 
-    def __init__(self, name):
+    def __init__(self, folder):
         super().__init__()
-        self.folder = self.enter_context(Folder(name))
+        self.folder = folder
 
     def start(self, part):
         if hasattr(part, "logs"):
@@ -46,5 +46,12 @@ class Parts(ExitStack):
 
 @pytest.fixture(scope="module")
 def parts(request):
-    with Parts(request.module.__name__.removeprefix("test_")) as stack:
+    with Folder(request.module.__name__.removeprefix("test_")) as folder, Parts(folder) as stack:
+        yield stack
+
+
+@pytest.fixture
+def own_parts(parts):
+    """In the same folder, and ended with the test."""
+    with Parts(parts.folder) as stack:
         yield stack

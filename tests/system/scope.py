@@ -1,9 +1,9 @@
 """What the tests of faults share: milterscope with a view of its processes, its log and its counts, and mail that is timed."""
 
-import contextlib
 import os
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from kit.procfs import children, session
 from kit.programs import Milterscope, Site
 from kit.smtp import Smtp
 from kit.tally import Tally
-from kit.wait import wait_until
+from kit.wait import GENEROUS, wait_until
 from truth import metric
 
 NOBODY = "unix:///nonexistent/redis.sock"  # where no Redis is
@@ -103,9 +103,13 @@ class Scope(Milterscope):
 
     def wait_gone(self):
         """Ended, and nothing of it is left; returns the exit status."""
-        status = self.process.popen.wait(60)
+        status = self.process.popen.wait(GENEROUS)
         wait_until(lambda: not self.left(), lambda: f"no process left of {self.pid}; there are {self.left()}")
         return status
+
+    def stop(self):
+        self.process.send(signal.SIGTERM)
+        return self.wait_gone()
 
     def kill(self):
         self.process.send(signal.SIGKILL)
@@ -114,10 +118,18 @@ class Scope(Milterscope):
     def stop_at_once(self):
         """As an administrator in a hurry does."""
         self.process.send(signal.SIGTERM)
-        wait_until(lambda: self.process.popen.poll() is not None or self.lines("stopping"), "it begins to stop")
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send(signal.SIGTERM)
+        wait_until(lambda: self.process.popen.poll() is not None or self.lines("stopping:"), "it begins to stop")
+        self.process.send(signal.SIGTERM)
         return self.wait_gone()
+
+    def restart(self):
+        assert self.stop() == 0
+        self.start()
+
+    def __exit__(self, *failure):
+        if self.process and self.process.popen.poll() is None:
+            assert self.stop_at_once() == 0
+        assert not self.lines("Sanitizer") and not self.lines("runtime error")
 
     # ---- its counts ----
 
@@ -147,3 +159,91 @@ class Scope(Milterscope):
 
 def passed(values):
     return sum(number for series, number in values.items() if series.startswith("milterscope_messages_total") and '"passed"' in series)
+
+
+# ---- mail ----
+
+
+class Session(Smtp):
+    """An SMTP session that has said EHLO, and knows how long its slowest answer took."""
+
+    def __init__(self, postfix, source=None):
+        super().__init__(postfix.address, source)
+        self.slowest = 0.0
+        self.greet()
+        self.note(self.connecting)
+        self.command("EHLO client.test", 250)
+
+    def note(self, since):
+        self.slowest = max(self.slowest, time.monotonic() - since)
+
+    def expect(self, what, expected):
+        answer = super().expect(what, expected)
+        self.note(self.sent)
+        return answer
+
+    def message(self):
+        """One that is accepted."""
+        self.command("MAIL FROM:<a@ext.test>", 250)
+        self.command("RCPT TO:<alice@example.test>", 250)
+        self.command("DATA", 354)
+        self.body(TEXT, 250)
+
+
+def send(postfix, messages=1, source=None):
+    """A session with some messages, all accepted. Returns the seconds of its slowest answer."""
+    with Session(postfix, source) as session:
+        for _ in range(messages):
+            session.message()
+        session.quit()
+        return session.slowest
+
+
+class Traffic:
+    """Sessions one after another in some threads, from `with` to its end. Afterwards: how many sessions and messages there were,
+    the slowest answer, and what went wrong."""
+
+    def __init__(self, postfix, threads=2, most=3):
+        self.postfix, self.most = postfix, most
+        self.sessions = self.messages = 0
+        self.slowest = 0.0
+        self.failures = []
+        self.ending = threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(threads)]
+
+    def run(self, number):
+        while not self.ending.is_set():
+            messages = 1 + (self.sessions + number) % self.most
+            try:
+                slowest = send(self.postfix, messages)
+            except (AssertionError, OSError) as failure:
+                self.failures.append(failure)
+                return
+            with self.lock:
+                self.sessions += 1
+                self.messages += messages
+                self.slowest = max(self.slowest, slowest)
+
+    def wait(self, sessions):
+        """Some more of them."""
+        goal = self.sessions + sessions
+        wait_until(lambda: self.sessions >= goal or self.failures, "mail flows")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.failures
+
+
+def attached(socket, **settings):
+    """main.cf with the milter, as the manual recommends it: mail goes on when the milter does not."""
+    milter = f"unix:{socket}"
+    recommended = {"smtpd_milters": milter, "non_smtpd_milters": milter, "milter_default_action": "accept"}
+    return recommended | {"smtpd_error_sleep_time": 0, "in_flow_delay": 0} | settings

@@ -1,6 +1,7 @@
 """The exporter as an HTTP server: routes, methods, formats, and clients that behave badly."""
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import re
@@ -13,7 +14,8 @@ import pytest
 from exporter import ask, connect, exporter_in, push, say, site_in
 from kit.metrics import Metrics
 from kit.place import free_port, program, server_program
-from kit.process import Process, run
+from kit.process import Process
+from kit.programs import Exporter
 from kit.servers import Redis
 from kit.wait import wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -85,6 +87,10 @@ def test_haproxy_asks(exporter, path):
         "Content-Length: 43\r\nTransfer-Encoding: chunked",
         "Content-Length: +43",
         "Content-Length: 0043",
+        "Content-Length: 0\r\nContent-Length: 43",
+        "Content-Length: 43\r\nContent-Length: 0",
+        "Content-Length : 43",
+        "Transfer-Encoding : chunked",
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -94,8 +100,8 @@ def test_bodies_are_refused(exporter, method, headers):
     body = f"{len(hidden):x}\r\n{hidden}\r\n0\r\n\r\n" if "chunked" in headers else hidden + " " * 8
     answer = say(exporter, f"{method} /livez HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n{body}".encode())
     assert re.match(rb"HTTP/1\.1 4(13|00) ", answer)
-    assert answer.count(b"HTTP/1.") == 1
     assert b"milterscope_" not in answer
+    assert b"alive" not in answer
 
 
 @pytest.mark.parametrize(
@@ -174,22 +180,24 @@ def test_page_escapes(parts):
 
 def test_ipv6(parts, redis):
     port = free_port()
-    exporter = exporter_in(parts, "ipv6", redis.url, exporter={"listen": [f"127.0.0.1:{port}", f"[::1]:{port}"]})
+    site = site_in(parts, "ipv6", redis.url, exporter={"listen": [f"127.0.0.1:{port}", f"[::1]:{port}"]})
+    site.http = ("127.0.0.1", port)
+    exporter = parts.start(Exporter(site))
     for address in ("127.0.0.1", "::1"):
         exporter.site.http = (address, port)
         assert ask(exporter, "GET", "/livez").status == 200
 
 
 @pytest.mark.parametrize(
-    "address, status, words",
-    [(None, 69, "address in use by another program"), ("192.0.2.1:19154", 69, "no such address")],
+    "name, address, words",
+    [("taken", None, "address in use by another program"), ("foreign", "192.0.2.1:19154", "no such address")],
 )
-def test_address_that_cannot_be_had(parts, redis, exporter, address, status, words):
+def test_address_that_cannot_be_had(parts, redis, exporter, name, address, words):
     address = address or "%s:%d" % exporter.site.http
-    site = site_in(parts, f"taken{len(address)}", redis.url, exporter={"listen": [address]})
+    site = site_in(parts, name, redis.url, exporter={"listen": [address]})
     command = [program("milterscope-exporter"), "-c", site.file]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert result.returncode == status
+    assert result.returncode == 69
     assert f"exporter.listen {address}: {words}" in result.stderr
 
 
@@ -251,20 +259,25 @@ def test_a_crowd_is_cut_too(exporter):
         connection.close()
 
 
-def test_reader_of_a_long_answer_that_stops_reading(exporter):
-    """It is cut, and its place is free again."""
-    with connect(exporter) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-        for _ in range(64):
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        ours = connection.getsockname()[1]
+def test_clients_that_stop_reading_are_cut(exporter):
+    """They ask for more than the kernel keeps for them, and read nothing of it."""
 
-        def connected():
-            lines = run(["ss", "-Htn", "state", "established", "sport", "=", f":{exporter.site.http[1]}"]).splitlines()
-            return any(line.endswith(f":{ours}") or f":{ours} " in line for line in lines)
+    def open_files():
+        return Metrics(ask(exporter, "GET", "/metrics").content.decode()).values["process_open_fds"]
 
-        assert connected()
-        wait_until(lambda: not connected(), "the client that does not read is cut", interval=0.5)
+    before = open_files()
+    crowd = [connect(exporter) for _ in range(20)]
+    began = time.monotonic()
+    for connection in crowd:
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: open_files() > before + 10, "they are connected")
+    wait_until(lambda: open_files() < before + 10, "they are cut", interval=0.5)
+    print(f"cut after {time.monotonic() - began:.1f} s")
+    for connection in crowd:
+        connection.close()
 
 
 # ---- systemd ----

@@ -1,0 +1,106 @@
+/* The gate. Descriptors are counted in /proc/self/fd, through a directory that is opened while there are free ones. */
+#include "milter/filter/gate.h"
+
+#include "milter/handover.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SHED_LEFT = 16, RESUME_LEFT = 48, TURNED_AWAY_MOST = 1000 }; /* descriptors left; at a time */
+
+static DIR *files;
+static int listener = -1; /* a second descriptor of the socket, kept behind the gate */
+static int never = -1;
+static int spare = -1; /* given up for a moment to accept a connection that is turned away */
+static bool shedding;
+
+bool gate_prepare(struct failure *failure)
+{
+    files = opendir("/proc/self/fd");
+    never = eventfd(0, EFD_CLOEXEC);
+    listener = fcntl(HANDOVER_LISTENER, F_DUPFD_CLOEXEC, HANDOVER_CONTROL + 1);
+    spare = fcntl(never, F_DUPFD_CLOEXEC, HANDOVER_CONTROL + 1);
+    if (files != NULL && spare >= 0 && listener >= 0)
+        return true;
+    return fail(failure, EX_OSERR, "descriptors for the milter socket: %s; is /proc mounted?", strerror(errno));
+}
+
+void gate_close(void)
+{
+    dup2(never, HANDOVER_LISTENER);
+    if (listener >= 0)
+        close(listener);
+    listener = -1;
+    shedding = false;
+}
+
+static unsigned count_files(bool (*counts)(int fd))
+{
+    unsigned count = 0;
+    rewinddir(files);
+    for (const struct dirent *entry; (entry = readdir(files)) != NULL;)
+        count += entry->d_name[0] != '.' && counts(atoi(entry->d_name));
+    return count;
+}
+
+static bool is_any(int fd)
+{
+    return fd >= 0;
+}
+
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    return fd > HANDOVER_CONTROL && getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
+unsigned gate_open_files(void)
+{
+    return count_files(is_any);
+}
+
+unsigned gate_connections(void)
+{
+    return count_files(is_connected);
+}
+
+struct pollfd gate_wait(void)
+{
+    return (struct pollfd){.fd = shedding ? listener : -1, .events = POLLIN};
+}
+
+/* Accepts what waits, and hangs up. */
+static unsigned turn_away(void)
+{
+    unsigned count = 0;
+    struct pollfd wait = gate_wait();
+    close(spare);
+    while (count < TURNED_AWAY_MOST && poll(&wait, 1, 0) == 1) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            break;
+        close(fd);
+        count++;
+    }
+    spare = fcntl(never, F_DUPFD_CLOEXEC, HANDOVER_CONTROL + 1);
+    return count;
+}
+
+unsigned gate_shed(unsigned most)
+{
+    unsigned open_files = gate_open_files();
+    if (listener < 0)
+        return 0; /* closed for good */
+    if (!shedding && open_files + SHED_LEFT >= most)
+        shedding = dup2(never, HANDOVER_LISTENER) >= 0;
+    else if (shedding && open_files + RESUME_LEFT < most)
+        shedding = dup2(listener, HANDOVER_LISTENER) < 0;
+    return shedding ? turn_away() : 0;
+}
