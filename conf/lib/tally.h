@@ -53,6 +53,8 @@ struct tally_header {
     uint32_t clean; /* 1: made at a clean stop, nothing was counted since */
     uint32_t unused;
     uint64_t copy_checksum; /* of totals and names */
+
+    uint64_t run; /* random: tells this run from any other, also from one that took over a copy of this file */
 };
 
 struct tally_process {
@@ -88,6 +90,15 @@ static inline void tally_gauge_add(const struct tally *tally, unsigned gauge, in
 {
     atomic_fetch_add_explicit(&tally->self->gauges[gauge], n, memory_order_relaxed);
 }
+
+/* ---- when the file is cut under the mapping ---- */
+
+/* From now on a store to a page that the file has lost goes to private memory instead of ending the process with SIGBUS: the mail path
+ * goes on, what it counts is lost. For one tally a process; before threads are started. */
+bool tally_guard(const struct tally *tally, struct failure *failure);
+
+/* Has the file lost pages? Then what is in memory must not be shown or copied any more. A system call. */
+bool tally_is_cut(const struct tally *tally);
 
 /* ---- supervisor ---- */
 

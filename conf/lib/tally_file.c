@@ -165,6 +165,8 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
         catalogue_gauge_text(i, text);
         name = stpcpy(name, text) + 1;
     }
+    if (getrandom(&header->run, sizeof header->run, 0) != (ssize_t)sizeof header->run)
+        header->run = (uint64_t)tally_clock_ms();
     atomic_store(&header->begun_ms, tally_clock_ms());
     atomic_store(&header->state, inheritance->settling ? tally_settling : tally_running);
 }

@@ -245,15 +245,27 @@ static bool write_all(int fd, const void *bytes, size_t count)
     return fsync(fd) == 0;
 }
 
+/* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one. */
+static void copy_values(const struct tally *tally, struct tally_header *copy)
+{
+    const struct tally_header *header = tally->header;
+    struct tally target;
+    memcpy((void *)copy, header, sizeof *header);
+    tally_file_bind(copy, &target);
+    for (unsigned i = 0; i < header->total_count; i++)
+        atomic_store_explicit(&target.totals[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
+                              memory_order_relaxed);
+    memcpy((char *)copy + header->names_at, (const char *)header + header->names_at, header->bytes - header->names_at);
+}
+
 bool tally_copy(const struct tally *tally, const char *state_directory, bool clean, struct failure *failure)
 {
     char path[PATH_MAX], fresh[PATH_MAX + 8];
     size_t bytes = tally->header->bytes;
-    struct tally_header *copy = malloc(bytes);
+    struct tally_header *copy = calloc(1, bytes);
     if (copy == NULL)
         return fail(failure, EX_OSERR, "no memory for a copy of the tally");
-    memcpy(copy, tally->header, bytes);
-    memset((char *)copy + copy->processes_at, 0, copy->names_at - copy->processes_at);
+    copy_values(tally, copy);
     copy->clean = clean;
     copy->copy_checksum = tally_file_copy_checksum(copy);
     snprintf(path, sizeof path, "%s/%s", state_directory, TALLY_FILE);

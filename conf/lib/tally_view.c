@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -131,12 +132,14 @@ bool tally_view_outdated(const struct tally_view *view, const char *directory)
     return stat(path, &status) != 0 || status.st_dev != view->device || status.st_ino != view->inode;
 }
 
-/* The changing part of the file as it is now: header, totals, processes (free it); NULL when the file was cut. */
+/* The changing part of the file as it is now: header, totals, processes (free it); NULL when the file was cut, or its header, which was
+ * checked when it was opened, is not the same. */
 static struct tally_header *refresh(const struct tally_view *view)
 {
     size_t bytes = view->file->names_at;
     struct tally_header *now = malloc(bytes);
-    if (now != NULL && (pread(view->fd, now, bytes, 0) != (ssize_t)bytes || now->checksum != view->file->checksum)) {
+    if (now != NULL && (pread(view->fd, now, bytes, 0) != (ssize_t)bytes ||
+                        memcmp(now, view->file, offsetof(struct tally_header, id)) != 0)) {
         free(now);
         now = NULL;
     }

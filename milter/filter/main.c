@@ -45,7 +45,8 @@ static bool start(int process, struct tally *tally, struct failure *failure)
     if (settings == NULL || !tally_attach(HANDOVER_TALLY, process, tally, failure))
         return false;
     log_open("milterscope-filter", (enum log_level)settings->log_level, (enum log_target)settings->log_target);
-    if (!current_replace(settings) || !filter_open(HANDOVER_LISTENER, settings, tally, failure))
+    if (!tally_guard(tally, failure) || !current_replace(settings) ||
+        !filter_open(HANDOVER_LISTENER, settings, tally, failure))
         return false;
     tally_gauge_set(tally, gauge_sessions_active, 0);
     tally_gauge_set(tally, gauge_build_info + (unsigned)program_filter * version_COUNT, 1);

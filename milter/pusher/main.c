@@ -114,7 +114,7 @@ static void step_push(int64_t now_ms)
     bool due = self.ending ? !self.last_push_begun && !settling : now_ms >= self.next_ms;
     if (!self.under_way && due) {
         self.last_push_begun = self.ending;
-        push_begin(self.push);
+        push_begin(self.push, self.cleanly);
         self.under_way = true;
     }
 }
@@ -151,6 +151,10 @@ static bool round_of_loop(void)
     }
     if (poll(wait, self.under_way ? 2 : 1, until_ms > 0 ? until_ms : 0) > 0 && wait[0].revents != 0)
         receive();
+    if (tally_is_cut(&self.tally)) {
+        log_error("the file of the tally was cut: nothing more is pushed from it");
+        _exit(EX_DATAERR);
+    }
     tally_beat(&self.tally);
     step_push(tally_clock_ms());
     return !(self.ending && !self.under_way && (self.last_push_begun || settle_wait(&self.tally)));

@@ -17,7 +17,7 @@ enum {
     LEASE_INTERVALS = 10, /* a foreign owner waits for so many intervals of silence */
     KEEP_SECONDS = 7 * 24 * 3600,
     GAUGES_SECONDS = 60,
-    FIXED_ARGUMENTS = 16, /* EVALSHA sha 3 key key key and ten of the script's */
+    FIXED_ARGUMENTS = 17, /* EVALSHA sha 3 key key key and eleven of the script's */
     META_PAIRS = 4,
     ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * (META_PAIRS + total_COUNT + gauge_COUNT),
     VALUE_BYTES = 32,
@@ -33,6 +33,7 @@ struct push {
     enum phase phase;
     uint32_t epoch;
     uint64_t seq;
+    bool last;              /* this is the last one of the run: the lease is given back */
     bool full;              /* the next one writes everything */
     uint64_t left_seq;      /* what the last push that was written left there */
     unsigned left_counters; /* fields */
@@ -150,7 +151,7 @@ static void add_gauges(struct push *push)
 static void send_push(struct push *push)
 {
     char keys[3][SETTINGS_NAME_MAX + 24], owner[80], epoch[16], seq[24], left_seq[24], left_counters[16], lease[24],
-        keep[16], gauges[16], meta_count[16], counter_count[16], started[VALUE_BYTES];
+        keep[16], gauges[16], meta_count[16], counter_count[16], run[24], started[VALUE_BYTES];
     static const char *const kinds[] = {"meta", "counters", "gauges"};
     push->count = 0;
     push->texts_at = 0;
@@ -161,13 +162,28 @@ static void send_push(struct push *push)
     snprintf(seq, sizeof seq, "%" PRIu64, push->seq);
     snprintf(left_seq, sizeof left_seq, "%" PRIu64, push->left_seq);
     snprintf(left_counters, sizeof left_counters, "%u", push->left_counters);
-    snprintf(lease, sizeof lease, "%" PRId64, LEASE_INTERVALS * push->settings->redis_push_interval / 1000);
+    snprintf(lease, sizeof lease, "%" PRId64,
+             push->last ? 0 : LEASE_INTERVALS * push->settings->redis_push_interval / 1000);
+    snprintf(run, sizeof run, "%016" PRIx64, push->tally->header->run);
     snprintf(keep, sizeof keep, "%d", KEEP_SECONDS);
     snprintf(gauges, sizeof gauges, "%d", GAUGES_SECONDS);
-    const char *const fixed[] = {"EVALSHA",     push->push_sha, "3",   keys[0], keys[1],
-                                 keys[2],       owner,          epoch, seq,     push->full ? "full" : left_seq,
-                                 left_counters, lease,          keep,  gauges,  meta_count,
-                                 counter_count};
+    const char *const fixed[] = {"EVALSHA",
+                                 push->push_sha,
+                                 "3",
+                                 keys[0],
+                                 keys[1],
+                                 keys[2],
+                                 owner,
+                                 epoch,
+                                 seq,
+                                 push->full ? "full" : left_seq,
+                                 left_counters,
+                                 lease,
+                                 keep,
+                                 gauges,
+                                 meta_count,
+                                 counter_count,
+                                 run};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         add(push, fixed[i]);
     snprintf(meta_count, sizeof meta_count, "%zu", add_meta(push, started));
@@ -178,8 +194,9 @@ static void send_push(struct push *push)
     redis_command(push->redis, sizeof touch / sizeof touch[0], touch, NULL);
 }
 
-void push_begin(struct push *push)
+void push_begin(struct push *push, bool last)
 {
+    push->last = last;
     push->begun_us = clock_us(CLOCK_MONOTONIC);
     if (push->push_sha[0] == '\0') {
         static const char *const scripts[] = {script_push, script_touch};

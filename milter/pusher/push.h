@@ -23,8 +23,9 @@ struct push *push_new(const struct tally *tally, uint32_t epoch);
 /* Connects with these settings from the next push on; they must outlive it. */
 bool push_connect(struct push *push, const struct settings *settings);
 
-/* Begins a push, or what must come before it: the settling of totals, the loading of scripts. */
-void push_begin(struct push *push);
+/* Begins a push, or what must come before it: the settling of totals, the loading of scripts. `last`: the last one before a clean stop,
+ * which leaves the keys to whoever comes next. */
+void push_begin(struct push *push, bool last);
 
 /* Goes on without waiting. Counts its own metrics when a push ends. */
 enum push_result push_step(struct push *push);

@@ -152,6 +152,8 @@ static bool make_tally(struct failure *failure)
         log_warning("totals live in anonymous memory: they do not survive milterscope itself");
     int process = tally_process_add(&self.tally, getpid());
     tally_use(&self.tally, process);
+    if (!tally_guard(&self.tally, failure))
+        return false;
     tally_gauge_set(&self.tally, gauge_tally_persistent, persistent);
     set_reloaded(true);
     return true;
@@ -206,10 +208,10 @@ static bool round_of_loop(void)
     return !(self.stopping && filters_gone(&self.filters) && pusher_gone(&self.pusher));
 }
 
-/* Another version was installed under us and its filter does not fit our tally: end the children and become that version. */
-static void become_other_version(void)
+/* What cannot go on in this process: end the children and start again, as the version that is installed now. */
+static void start_again(const char *why)
 {
-    log_warning("another version is installed: starting again as that one");
+    log_warning("%s: starting again", why);
     filters_stop(&self.filters, true);
     child_kill(&self.pusher.child);
     while (waitpid(-1, NULL, 0) > 0)
@@ -230,8 +232,11 @@ int supervisor_run(const char *file, const struct settings *settings, char **arg
         return failure.status;
     }
     while (round_of_loop()) {
-        if (self.filters.outdated) {
-            become_other_version();
+        const char *why = self.filters.outdated       ? "another version is installed"
+                          : tally_is_cut(&self.tally) ? "the file of the tally was cut"
+                                                      : NULL;
+        if (why != NULL) {
+            start_again(why);
             return EX_SOFTWARE;
         }
     }

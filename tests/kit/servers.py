@@ -37,7 +37,10 @@ class Redis:
         return int((self.folder / "redis.pid").read_text())
 
     def hash(self, key):
+        """Empty where there is no such key, which redis-cli prints as an empty line."""
         lines = self.command("HGETALL", key)
+        if lines == [""]:
+            return {}
         return dict(zip(lines[::2], lines[1::2], strict=True))
 
     def __enter__(self):
