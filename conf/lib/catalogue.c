@@ -23,12 +23,6 @@
 #define PROCESS_COUNTER(name, unit, help)                   NEEDS_TOTAL(name) NEEDS_HELP(name, help)
 #define PROCESS_GAUGE(name, unit, help)                     REFUSES_TOTAL(name) NEEDS_HELP(name, help)
 #include "conf/tables/metrics.def"
-#undef COUNTER
-#undef HISTOGRAM
-#undef GAUGE
-#undef INFO
-#undef PROCESS_COUNTER
-#undef PROCESS_GAUGE
 
 #define SET(set, label)  static const char *const set##_values[] = {
 #define V(set, id, text) text,
@@ -36,17 +30,9 @@
     }                                                                                                                  \
     ;
 #include "conf/tables/labels.def"
-#undef SET
-#undef V
-#undef END
 
 #define SET(set, label) static const struct label_set set##_set = {label, set##_values, set##_COUNT};
-#define V(set, id, text)
-#define END(set)
 #include "conf/tables/labels.def"
-#undef SET
-#undef V
-#undef END
 
 #define BOUNDS(set)       static const char *const set##_le[] = {
 #define B(set, le, value) le,
@@ -54,9 +40,6 @@
     }                                                                                                                  \
     ;
 #include "conf/tables/bounds.def"
-#undef BOUNDS
-#undef B
-#undef END_BOUNDS
 
 #define BOUNDS(set)       static const uint64_t set##_bound_values[] = {
 #define B(set, le, value) value,
@@ -65,9 +48,6 @@
     ;                                                                                                                  \
     static const struct bounds set##_bounds = {set##_le, set##_bound_values, bounds_##set##_COUNT};
 #include "conf/tables/bounds.def"
-#undef BOUNDS
-#undef B
-#undef END_BOUNDS
 
 #define SETS_L0             .label_count = 0
 #define SETS_L1(a)          .label_count = 1, .labels = {&a##_set}

@@ -27,9 +27,6 @@
     }                                                                                                                  \
     ;
 #include "conf/tables/labels.def"
-#undef SET
-#undef V
-#undef END
 
 /* enum bounds_<set> { …, bounds_<set>_COUNT }: only the count is used. */
 #define BOUNDS(set)                                                                                                    \
@@ -42,9 +39,6 @@
     }                                                                                                                  \
     ;
 #include "conf/tables/bounds.def"
-#undef BOUNDS
-#undef B
-#undef END_BOUNDS
 
 /* How many series a list of labels spans, and how many the last label of it has. */
 #define SERIES_L0             1
@@ -64,24 +58,12 @@
     total_##name, total_##name##_LAST = total_##name + SERIES_##labels - 1,
 #define HISTOGRAM(name, writer, unit, labels, bounds, help)                                                            \
     total_##name, total_##name##_LAST = total_##name + SERIES_##labels * HISTOGRAM_SLOTS(bounds) - 1,
-#define GAUGE(name, writer, unit, labels, join, help)
-#define INFO(name, writer, labels, help)
-#define PROCESS_COUNTER(name, unit, help)
-#define PROCESS_GAUGE(name, unit, help)
 enum total {
 #include "conf/tables/metrics.def"
     total_COUNT
 };
-#undef COUNTER
-#undef HISTOGRAM
-#undef GAUGE
-#undef INFO
-#undef PROCESS_COUNTER
-#undef PROCESS_GAUGE
 
 /* enum gauge: one number for each value that comes and goes. */
-#define COUNTER(name, writer, unit, labels, help)
-#define HISTOGRAM(name, writer, unit, labels, bounds, help)
 #define GAUGE(name, writer, unit, labels, join, help)                                                                  \
     gauge_##name, gauge_##name##_LAST = gauge_##name + SERIES_##labels - 1,
 #define INFO(name, writer, labels, help)  gauge_##name, gauge_##name##_LAST = gauge_##name + SERIES_##labels - 1,
@@ -91,12 +73,6 @@ enum gauge {
 #include "conf/tables/metrics.def"
     gauge_COUNT
 };
-#undef COUNTER
-#undef HISTOGRAM
-#undef GAUGE
-#undef INFO
-#undef PROCESS_COUNTER
-#undef PROCESS_GAUGE
 
 /* enum metric_id: the row of a metric in `catalogue`; and the width of its last label. */
 #define COUNTER(name, writer, unit, labels, help)           metric_##name,
@@ -109,28 +85,14 @@ enum metric_id {
 #include "conf/tables/metrics.def"
     metric_COUNT
 };
-#undef COUNTER
-#undef HISTOGRAM
-#undef GAUGE
-#undef INFO
-#undef PROCESS_COUNTER
-#undef PROCESS_GAUGE
 
 #define COUNTER(name, writer, unit, labels, help)           width_##name = WIDTH_##labels,
 #define HISTOGRAM(name, writer, unit, labels, bounds, help) width_##name = WIDTH_##labels,
 #define GAUGE(name, writer, unit, labels, join, help)       width_##name = WIDTH_##labels,
 #define INFO(name, writer, labels, help)                    width_##name = WIDTH_##labels,
-#define PROCESS_COUNTER(name, unit, help)
-#define PROCESS_GAUGE(name, unit, help)
 enum metric_width {
 #include "conf/tables/metrics.def"
 };
-#undef COUNTER
-#undef HISTOGRAM
-#undef GAUGE
-#undef INFO
-#undef PROCESS_COUNTER
-#undef PROCESS_GAUGE
 
 /* The series of counter `name` for one or two label values. */
 #define SERIES_0(name)       ((unsigned)total_##name)

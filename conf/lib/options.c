@@ -96,8 +96,8 @@ static bool read_scalar(struct reading *reading, const struct option *option, co
     if (wrong == NULL)
         return true;
     if (strcmp(wrong, "out of range") == 0)
-        return wrong_at(reading, node, "%s: %.64s is out of range: from %g to %g", option->path, text, option->minimum,
-                        option->maximum);
+        return wrong_at(reading, node, "%s: %.64s is out of range: from %.15g to %.15g", option->path, text,
+                        option->minimum, option->maximum);
     return wrong_at(reading, node, "%s: \"%.64s\" %s%s%s: expected %s", option->path, text,
                     *wrong == '\0' ? "is wrong" : "is wrong (", wrong, *wrong == '\0' ? "" : ")",
                     option->type->expected);
@@ -128,7 +128,7 @@ static bool read_pair(struct reading *reading, const yaml_node_t *key, const yam
 {
     char path[PATH_BYTES];
     const char *dot = *section == '\0' ? "" : ".";
-    if (key->type != YAML_SCALAR_NODE)
+    if (key->type != YAML_SCALAR_NODE || strlen(scalar_text(key)) != key->data.scalar.length)
         return wrong_at(reading, key, "the name of an option is expected here");
     if (snprintf(path, sizeof path, "%s%s%s", section, dot, scalar_text(key)) >= (int)sizeof path)
         return wrong_at(reading, key, "unknown option %s%s%.64s", section, dot, scalar_text(key));
@@ -243,6 +243,8 @@ bool options_read(const char *file, struct settings *settings, struct failure *f
     }
     yaml_parser_set_input_file(&parser, in);
     bool good = read_stream(&reading, &parser) && option_resolve(settings, failure);
+    if (ferror(in))
+        good = fail(failure, EX_CONFIG, "%s: cannot be read: %s", file, strerror(errno));
     yaml_parser_delete(&parser);
     fclose(in);
     return good;

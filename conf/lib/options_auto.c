@@ -50,7 +50,7 @@ bool option_resolve(struct settings *settings, struct failure *failure)
     if (strcmp(settings->milter_socket, "auto") == 0)
         strcpy(settings->milter_socket, mta < 0 ? "unix:/run/milterscope/milter.sock" : mtas[mta].socket);
     if (strcmp(settings->milter_socket_group, "auto") == 0) {
-        settings->milter_socket_group[0] = '\0';
+        memset(settings->milter_socket_group, 0, sizeof settings->milter_socket_group);
         for (int i = 0; mta >= 0 && mtas[mta].groups[i] != NULL && settings->milter_socket_group[0] == '\0'; i++) {
             if (getgrnam(mtas[mta].groups[i]) != NULL)
                 strcpy(settings->milter_socket_group, mtas[mta].groups[i]);

@@ -45,7 +45,7 @@ static const char *read_directory(const struct option *option, const char *text,
 
 static const char *read_group(const struct option *option, const char *text, void *field)
 {
-    return *text != '\0' && strchr(text, ' ') == NULL ? copy_text(option, text, field) : "";
+    return strchr(text, ' ') == NULL ? copy_text(option, text, field) : "";
 }
 
 static const char *read_file(const struct option *option, const char *text, void *field)
@@ -128,12 +128,13 @@ WORD_TYPE(boolean)
 static const char *read_number(const struct option *option, const char *text, void *field)
 {
     int64_t value = 0;
-    if (*text == '\0' || strlen(text) > 15)
+    if (*text == '\0')
         return "";
     for (const char *c = text; *c != '\0'; c++) {
         if (!isdigit((unsigned char)*c))
             return "";
-        value = value * 10 + (*c - '0');
+        if (value < INT64_MAX / 100) /* far beyond every maximum */
+            value = value * 10 + (*c - '0');
     }
     if ((double)value < option->minimum || (double)value > option->maximum)
         return "out of range";
@@ -157,7 +158,7 @@ static const char *read_octal(const struct option *option, const char *text, voi
         value = value * 8 + (*c - '0');
     }
     if ((double)value > option->maximum)
-        return "out of range";
+        return ""; /* what is expected says the range, in octal */
     *(int64_t *)field = value;
     return NULL;
 }
@@ -180,7 +181,11 @@ static const char *read_seconds(const struct option *option, const char *text, v
 
 static void print_seconds(FILE *out, const void *field)
 {
-    fprintf(out, "%g", (double)*(const int64_t *)field / 1e6);
+    char text[32];
+    size_t length = catalogue_value_text(unit_seconds, *(const int64_t *)field, text);
+    while (text[length - 1] == '0')
+        length--;
+    fprintf(out, "%.*s", (int)(text[length - 1] == '.' ? length - 1 : length), text);
 }
 
 /* ---- lists ---- */
@@ -248,7 +253,7 @@ TYPE(log_target, print_log_target, false, "stderr or syslog")
 TYPE(mta_kind, print_mta_kind, false, "auto, postfix, sendmail or exim")
 TYPE(socket, print_text, false, "auto, unix:/path or inet:port@address")
 TYPE(octal, print_octal, false, "octal digits from 0000 to 0777")
-TYPE(group, print_text, false, "auto or the name of a group")
+TYPE(group, print_text, false, "auto, the name of a group, or nothing (\"\") to leave it as it is")
 TYPE(number, print_number, false, "a whole number in decimal digits")
 TYPE(seconds, print_seconds, false, "seconds, such as 2 or 0.5")
 TYPE(boolean, print_boolean, false, "true or false")

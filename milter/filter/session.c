@@ -82,7 +82,9 @@ void session_leave(struct session *session)
 {
     working_end(session->working);
     session->working = -1;
-    session->busy_ns += clock_ns(CLOCK_MONOTONIC) - session->entered_ns;
+    int64_t passed_ns = clock_ns(CLOCK_MONOTONIC) - session->entered_ns;
+    if (passed_ns > 0)
+        session->busy_ns += passed_ns;
 }
 
 /* Whole microseconds; the rest stays for the next time. */
@@ -268,12 +270,15 @@ void session_rcpt(struct session *session, const char *mailer, const char *host,
 
 void session_data(struct session *session)
 {
-    session->message.data = true;
+    if (session->message.open)
+        session->message.data = true;
 }
 
 void session_header(struct session *session, const char *name, const char *value)
 {
     struct message *message = &session->message;
+    if (!message->open)
+        return;
     spam_header(&message->spam, name, value);
     if (session->settings->milter_body)
         message->counted_bytes += strlen(name) + strlen(value) + 4; /* ": " and CRLF */
@@ -281,7 +286,8 @@ void session_header(struct session *session, const char *name, const char *value
 
 void session_body(struct session *session, size_t bytes)
 {
-    session->message.counted_bytes += bytes;
+    if (session->message.open)
+        session->message.counted_bytes += bytes;
 }
 
 void session_eom(struct session *session)

@@ -28,12 +28,12 @@ static struct timespec in_milliseconds(int64_t milliseconds)
     return (struct timespec){time.tv_sec + milliseconds / 1000 + nanoseconds / 1000000000, nanoseconds % 1000000000};
 }
 
-/* A settling tally is not copied: the copy in the state directory is all there is until it has settled. */
+/* A settling tally is not copied: the copy in the state directory is all there is until it has settled, and that is no failure. */
 static bool copy(bool clean)
 {
     struct failure failure;
     if (atomic_load(&self.tally->header->state) == tally_settling)
-        return false;
+        return true;
     bool written = tally_copy(self.tally, self.directory, clean, &failure);
     if (!written && !self.failing)
         log_error("%s", failure.text);

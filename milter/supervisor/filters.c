@@ -129,7 +129,8 @@ static void step_active(struct filters *filters, int64_t now_ms)
     enum check_result result = check_step(&filters->check, filters->listener, now_ms);
     if (result != check_pending)
         set_up(filters, result == check_answered);
-    int64_t silent_ms = now_ms - tally_process_heartbeat(filters->kit->tally, active->process);
+    int64_t heard_ms = tally_process_heartbeat(filters->kit->tally, active->process);
+    int64_t silent_ms = now_ms - (heard_ms > filters->awake_ms ? heard_ms : filters->awake_ms);
     if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {
         log_error("filter %d does not answer, killed", (int)active->pid);
         set_up(filters, false);
@@ -137,6 +138,14 @@ static void step_active(struct filters *filters, int64_t now_ms)
         active->started_ms = now_ms;
         active->ready = false; /* killed once; the rest is waitpid's */
     }
+}
+
+void filters_awake(struct filters *filters, int64_t now_ms)
+{
+    filters->awake_ms = now_ms;
+    filters->check.answered_ms = now_ms;
+    filters->active.started_ms = now_ms;
+    filters->next.started_ms = now_ms;
 }
 
 static void reopen(struct filters *filters, int64_t now_ms)

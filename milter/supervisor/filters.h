@@ -20,6 +20,7 @@ struct filters {
     int64_t deaths_ms[FILTERS_DEATHS]; /* the last ones, as a ring */
     unsigned deaths;
     int64_t reopen_ms; /* when a closed socket is opened again */
+    int64_t awake_ms;  /* silence of filters counts from here on, see filters_awake */
     bool stopping;
     bool outdated; /* a filter of another version was started: the supervisor must start again as that version */
 };
@@ -32,6 +33,9 @@ unsigned filters_wait(const struct filters *filters, struct pollfd *wait);
 
 /* Everything that is due now. */
 void filters_step(struct filters *filters, int64_t now_ms);
+
+/* The supervisor itself stood still until now: that it heard nothing meanwhile is no filter's fault. */
+void filters_awake(struct filters *filters, int64_t now_ms);
 
 /* A child ended; false when it is none of the filters. */
 bool filters_reaped(struct filters *filters, pid_t pid, int status, int64_t now_ms);

@@ -42,6 +42,12 @@ void pusher_step(struct pusher_watch *watch, int64_t now_ms)
     }
 }
 
+void pusher_awake(struct pusher_watch *watch, int64_t now_ms)
+{
+    watch->awake_ms = now_ms;
+    watch->child.draining_since_ms = now_ms;
+}
+
 bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t now_ms)
 {
     char ended[64];
@@ -94,6 +100,8 @@ bool pusher_gone(const struct pusher_watch *watch)
 
 bool pusher_healthy(const struct pusher_watch *watch, int64_t now_ms)
 {
-    return watch->child.pid == 0 ||
-           now_ms - tally_process_heartbeat(watch->kit->tally, watch->child.process) <= SILENT_MS;
+    if (watch->child.pid == 0)
+        return true;
+    int64_t heard_ms = tally_process_heartbeat(watch->kit->tally, watch->child.process);
+    return now_ms - (heard_ms > watch->awake_ms ? heard_ms : watch->awake_ms) <= SILENT_MS;
 }

@@ -9,6 +9,7 @@ struct pusher_watch {
     struct child child;
     int64_t start_ms; /* when it is started next, while there is none */
     int64_t delay_ms; /* before the next start; grows while it dies young */
+    int64_t awake_ms; /* its silence counts from here on, see pusher_awake */
     bool asked;       /* it was told to end */
     bool stopping;
     bool clean; /* it ended after its last copy */
@@ -16,6 +17,9 @@ struct pusher_watch {
 
 bool pusher_open(struct pusher_watch *watch, const struct child_kit *kit, struct failure *failure);
 void pusher_step(struct pusher_watch *watch, int64_t now_ms);
+
+/* The supervisor itself stood still until now: that it heard nothing meanwhile is not the pusher's fault. */
+void pusher_awake(struct pusher_watch *watch, int64_t now_ms);
 
 /* A child ended; false when it is not the pusher. */
 bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t now_ms);

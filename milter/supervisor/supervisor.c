@@ -20,7 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TICK_MS = 200, BEAT_MS = 1000 };
+enum {
+    TICK_MS = 200,
+    BEAT_MS = 1000,
+    STOOD_STILL_MS = 1000, /* a round that took so long: the machine was paused, or is short of memory or CPU */
+    LIFE_LEAST_MS = 2000,  /* before it starts itself again: half an upgrade must not become a busy loop */
+};
 
 static struct {
     const char *file;
@@ -33,6 +38,8 @@ static struct {
     struct filters filters;
     struct pusher_watch pusher;
     int signals;
+    int64_t started_ms;
+    int64_t round_ms; /* when the last round of the loop began */
     int64_t beat_ms;
     bool announced; /* READY was told to systemd */
     bool stopping;
@@ -190,6 +197,18 @@ static void beat(int64_t now_ms)
         notify_watchdog();
 }
 
+/* After a pause of our own, silence until now is held against nobody. */
+static void look_at_clock(int64_t now_ms)
+{
+    if (now_ms - self.round_ms > STOOD_STILL_MS) {
+        log_warning("stood still for %.1f s: the machine was paused, or is short of memory or CPU",
+                    (double)(now_ms - self.round_ms) / 1e3);
+        filters_awake(&self.filters, now_ms);
+        pusher_awake(&self.pusher, now_ms);
+    }
+    self.round_ms = now_ms;
+}
+
 /* One round; false when all has ended. */
 static bool round_of_loop(void)
 {
@@ -198,6 +217,7 @@ static bool round_of_loop(void)
     unsigned count = 1 + filters_wait(&self.filters, wait + 1);
     poll(wait, count, TICK_MS);
     int64_t now_ms = tally_clock_ms();
+    look_at_clock(now_ms);
     take_signals(now_ms);
     reap(now_ms);
     filters_step(&self.filters, now_ms);
@@ -216,8 +236,21 @@ static void start_again(const char *why)
     child_kill(&self.pusher.child);
     while (waitpid(-1, NULL, 0) > 0)
         ;
+    int64_t early_ms = self.started_ms + LIFE_LEAST_MS - tally_clock_ms();
+    if (early_ms > 0)
+        poll(NULL, 0, (int)early_ms);
     execv(self.program, self.arguments);
     log_error("%s: %s", self.program, strerror(errno));
+}
+
+/* Where the pusher did not get to the last copy. While settling, the copy that is there is better than ours. */
+static void copy_last(void)
+{
+    struct failure failure;
+    if (self.pusher.clean || atomic_load(&self.tally.header->state) == tally_settling || tally_is_cut(&self.tally))
+        return;
+    if (!tally_copy(&self.tally, self.settings.state_directory, true, &failure))
+        log_error("%s", failure.text);
 }
 
 int supervisor_run(const char *file, const struct settings *settings, char **arguments)
@@ -226,11 +259,13 @@ int supervisor_run(const char *file, const struct settings *settings, char **arg
     self.file = file;
     self.arguments = arguments;
     self.settings = *settings;
+    self.started_ms = tally_clock_ms();
     log_open("milterscope", (enum log_level)settings->log_level, (enum log_target)settings->log_target);
     if (!start(&failure)) {
         log_error("%s", failure.text);
         return failure.status;
     }
+    self.round_ms = tally_clock_ms();
     while (round_of_loop()) {
         const char *why = self.filters.outdated       ? "another version is installed"
                           : tally_is_cut(&self.tally) ? "the file of the tally was cut"
@@ -240,8 +275,7 @@ int supervisor_run(const char *file, const struct settings *settings, char **arg
             return EX_SOFTWARE;
         }
     }
-    if (!self.pusher.clean && !tally_copy(&self.tally, self.settings.state_directory, true, &failure))
-        log_error("%s", failure.text);
+    copy_last();
     log_info("stopped");
     return EX_OK;
 }

@@ -1,7 +1,7 @@
 """A strict reader of Prometheus text (0.0.4 and OpenMetrics 1.0), and of our hashes in Redis.
 
-It keeps each series under its name as it is written, `name{label="value"}`, and refuses what is there twice: readers that
-sum or overwrite hide just the faults that we look for."""
+It keeps each series under its name as it is written, `name{label="value"}`, and refuses what is there twice: readers
+that sum or overwrite hide just the faults that we look for."""
 
 import re
 from decimal import Decimal, InvalidOperation

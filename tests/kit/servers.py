@@ -1,4 +1,4 @@
-"""The servers around us, the real ones, private to a test: Redis and Postfix. Each is a context: it runs from `with` to its end."""
+"""The servers around us, the real ones, private to a test: Redis and Postfix. Each is a context: `with` runs it."""
 
 import os
 

@@ -1,5 +1,5 @@
-"""An SMTP client that does exactly what it is told: one command at a time on a raw socket, from an address of its choice,
-and able to vanish at any point. smtplib is too polite for that."""
+"""An SMTP client that does exactly what it is told: one command at a time on a raw socket, from an address of its
+choice, and able to vanish at any point. smtplib is too polite for that."""
 
 import socket
 import struct
@@ -13,8 +13,8 @@ class Refused(AssertionError):
 
 
 class Smtp:
-    """One SMTP session. Times are of the monotonic clock: `connecting` before the connection is asked for, `greeted` when the
-    greeting was read, `leaving` before we leave, `left` when the server had closed its end (None: we did not wait)."""
+    """One SMTP session. Times are of the monotonic clock: `connecting` before the connection is asked for, `greeted` when
+    the greeting was read, `leaving` before we leave, `left` when the server had closed its end (None: we did not wait)."""
 
     def __init__(self, address, source=None):
         self.connecting = time.monotonic()

@@ -51,14 +51,36 @@ class Tally:
         fields = self.header._replace(**changes)[: len(CONSTANT.unpack_from(self.data))]
         CONSTANT.pack_into(self.data, 0, *fields)
         CHECKSUM.pack_into(self.data, CONSTANT.size, fnv1a(self.data[: CONSTANT.size]))
+        return self
 
     def set_changing(self, **changes):
         fields = self.header._replace(**changes)[-len(CHANGING.unpack_from(self.data, CONSTANT.size + CHECKSUM.size)) :]
         CHANGING.pack_into(self.data, CONSTANT.size + CHECKSUM.size, *fields)
+        return self
 
     def of_another_boot(self):
         """As if the machine had started since it was written."""
         self.set_constant(boot_id=b"00000000-0000-4000-8000-000000000000")
+        return self
+
+    def names(self):
+        """Totals first, in the order of their slots, then gauges."""
+        return bytes(self.data[self.header.names_at : -1]).decode().split("\0")
+
+    def total_at(self, name):
+        """Where the slot of a total is."""
+        return self.header.totals_at + 8 * self.names().index(name)
+
+    def total(self, name):
+        return struct.unpack_from("<Q", self.data, self.total_at(name))[0]
+
+    def set_total(self, name, value):
+        """In a copy, whose checksum covers totals and names."""
+        struct.pack_into("<Q", self.data, self.total_at(name), value)
+        header = self.header
+        totals = self.data[header.totals_at : header.totals_at + 8 * header.total_count]
+        self.set_changing(copy_checksum=fnv1a(totals + self.data[header.names_at :]))
+        return self
 
     def save(self):
         self.path.write_bytes(self.data)

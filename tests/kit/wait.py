@@ -11,7 +11,7 @@ class TooLate(AssertionError):
 
 
 def wait_until(condition, what, deadline=GENEROUS, interval=INTERVAL):
-    """Returns the first true value of condition(). `what`: the sentence that the failure says, or a function that makes it."""
+    """Returns the first true value of condition(). `what`: what the failure says, or a function that says it."""
     give_up = time.monotonic() + deadline
     while True:
         value = condition()

@@ -1,5 +1,5 @@
-"""The Postfix of the oracle: for every fate that a mail can have there is a client, a sender, a recipient or a text that
-brings it about, by Postfix's own restrictions wherever they need no network."""
+"""The Postfix of the oracle: for every fate of a mail there is a client, a sender, a recipient or a text that brings it
+about, by Postfix's own restrictions wherever they need no network."""
 
 from script import Client
 from truth import Refusal

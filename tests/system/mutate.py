@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""`make mutate`: would the oracle see a wrong count? In a copy of the source, each line of the filter that counts something is
-dropped, then doubled; the filter is built, and the oracle must fail. One line a mutation; status 1 if one survived.
+"""`make mutate`: would the oracle see a wrong count? In a copy of the source, each line of the filter that counts something
+is dropped, then doubled; the filter is built, and the oracle must fail. One line a mutation; status 1 if one survived.
 
-MUTATE_TRANSACTIONS (300) and MUTATE_SEED (1) choose what the oracle plays; an argument: only metrics whose name contains it."""
+MUTATE_TRANSACTIONS (300) and MUTATE_SEED (1) choose what the oracle plays; an argument: only metrics whose name contains
+it."""
 
 import os
 import re
@@ -88,9 +89,9 @@ def build():
 
 
 def oracle():
-    oracle_test = TOP / "tests/system/test_oracle.py"
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "--tb=short", "--rootdir", str(TOP)]
     return run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "--tb=short", "--rootdir", str(TOP), str(oracle_test)],
+        [*pytest, str(TOP / "tests/system/test_oracle.py")],
         BUILD=str(TREE / "build"),
         ORACLE_TRANSACTIONS=os.environ.get("MUTATE_TRANSACTIONS", "300"),
         ORACLE_SEED=os.environ.get("MUTATE_SEED", "1"),

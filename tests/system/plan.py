@@ -1,10 +1,11 @@
-"""Who does what, in which order: sessions of random length and fate, made from a seed, and their playing in parallel."""
+"""Who does what, in which order: sessions of random length and fate, made from a seed, and played in parallel."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import fates
+import local_fates
 import mailserver as server
 from script import Client, Script
 from truth import Truth
@@ -57,7 +58,7 @@ def every_fate():
         yield from (Job(client, in_session=[name]) for name in REFUSED_IN_SESSION)
         yield from (Job(client, last=name) for name in REFUSED_LAST)
     yield from (Job(random_client(random.Random(name)), in_session=[name]) for name in fates.RARE)
-    yield from (Job(local=name) for name in fates.LOCAL)
+    yield from (Job(local=name) for name in local_fates.LOCAL)
 
 
 def random_client(chance):
@@ -66,7 +67,7 @@ def random_client(chance):
 
 def random_job(chance):
     if chance.random() < LOCAL_SHARE:
-        return Job(local=chance.choice(list(fates.LOCAL)))
+        return Job(local=chance.choice(list(local_fates.LOCAL)))
     refused = chance.random() < 0.05
     in_session = REFUSED_IN_SESSION if refused else [*fates.IN_SESSION, *COMMON * 3]
     last = REFUSED_LAST if refused else list(fates.LAST)
@@ -108,7 +109,7 @@ def play(job, postfix, chance):
     truth.fates.update(job.fates() or ["no mail"])
     try:
         if job.local:
-            fates.LOCAL[job.local](postfix.submit, truth, chance)
+            local_fates.LOCAL[job.local](postfix.submit, truth, chance)
         else:
             play_session(job, postfix, truth, chance)
     except Exception as failure:

@@ -71,8 +71,8 @@ class Script:
     # The transaction
 
     def mail(self, sender="sender@ext.test", size=None, parameters=""):
-        declared = "" if size is None else f" SIZE={size}"
-        self.smtp.command(f"MAIL FROM:<{sender}>{declared}{parameters}", 250)
+        """`size`: as `parameters` declare it."""
+        self.smtp.command(f"MAIL FROM:<{sender}>{parameters}", 250)
         self.mail_sent, self.mail_answered = self.smtp.sent, time.monotonic()
         self.now = Transaction(self.client.source, sender == "", size)
         self.mail_seen = True

@@ -1,5 +1,5 @@
-"""The oracle: thousands of mails of every fate through a real Postfix, and the truth about each kept beside them. The tally,
-Redis and /metrics must say exactly that, series by series, and nothing else may have moved.
+"""The oracle: thousands of mails of every fate through a real Postfix, and the truth about each kept beside them. The
+tally, Redis and /metrics must say exactly that, series by series, and nothing else may have moved.
 
 ORACLE_TRANSACTIONS (3000) and ORACLE_SEED (random) choose what is played."""
 
@@ -94,8 +94,9 @@ def differences(truth, counted):
     expected = with_unregistered_codes({series: count for series, count in truth.counts.items() if count}, found)
     lines = []
     for series in sorted(found.keys() | expected.keys()):
-        if found.get(series) != expected.get(series, 0):
-            lines.append(f"{counted.place}: {series} differs from the truth: {found.get(series)}, {expected.get(series, 0)}")
+        value, true = found.get(series), expected.get(series, 0)
+        if value != true:
+            lines.append(f"{counted.place}: {series} differs from the truth: {value}, {true}")
     return lines, len(found)
 
 
@@ -122,7 +123,7 @@ def time_differences(truth, counted):
 
 
 def span_differences(histogram, spans, late):
-    """`spans`: bounds of each value. Every cumulative bucket holds at least those that are surely in it, at most those that may be."""
+    """`spans`: bounds of each value. A cumulative bucket holds those that are surely in it, and no more than may be."""
     if histogram.total() != len(spans):
         yield f"{histogram.total()} values, {len(spans)}"
     at_least = sum(low for low, _ in spans)
@@ -208,7 +209,7 @@ def wait_for_push(site, after):
 
 def ourselves(after, started_at):
     """What tells of the filter itself, as far as it is known from outside."""
-    last = after.values[metric("filter_last_connection_timestamp_seconds")]
+    last = after.values.get(metric("filter_last_connection_timestamp_seconds"), 0)
     if not started_at <= last <= time.time():
         yield f"filter_last_connection_timestamp_seconds differs from the truth: {last}, not before {started_at}"
     seen = {"mta": "postfix", "rejected_recipients": "all", "place": "unknown", "bounces": "yes"}
@@ -234,8 +235,8 @@ def test_sessions_beyond_the_limit(site, parts):
     """They pass unobserved: mail flows, and one counter says how many there were."""
     site.write(milter={"max_sessions": 2})
     site.milterscope.process.send(signal.SIGUSR1)
-    limit = metric("sessions_limit")
-    wait_until(lambda: site.milterscope.dump().values.get(limit) == 2, "sessions_limit differs from the truth: not 2 after a reload")
+    limited = "sessions_limit differs from the truth: not 2 after a reload"
+    wait_until(lambda: site.milterscope.dump().values.get(metric("sessions_limit")) == 2, limited, SETTLE)
     postfix = parts.start(Postfix(parts.folder, mailserver.settings(f"unix:{site.milter_socket}"), "postfix-limit"))
     before, truth, client = settled(site.milterscope), Truth(), mailserver.CLIENTS[0]
     with Script(postfix.address, client, truth) as first, Script(postfix.address, client, truth) as second:

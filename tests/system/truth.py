@@ -1,7 +1,7 @@
-"""What must have been counted: the meaning of the metrics, written a second time and from the client's side of the conversation.
+"""What must have been counted: the meaning of the metrics, written a second time, from the client's side.
 
-Nothing here reads the programs under test or their tables. `Truth` collects what every transaction and session adds to each
-series; times are known between two bounds, since the client's clock is not the filter's."""
+Nothing here reads the programs under test or their tables. `Truth` collects what every transaction and session adds to
+each series; times are known between two bounds, since the client's clock is not the filter's."""
 
 import bisect
 from collections import Counter, defaultdict

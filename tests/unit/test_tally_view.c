@@ -43,8 +43,8 @@ static void test_not_allowed(void **state)
     uid_t user = geteuid();
     make(made);
     assert_int_equal(chmod(path_in(made->run), 0), 0);
-    if (user == 0)
-        assert_int_equal(seteuid(65534), 0); /* root may read everything */
+    if (user == 0 && seteuid(65534) != 0)
+        skip(); /* root may read everything */
     refuse(made->run, EX_NOPERM, "Permission denied");
     assert_int_equal(seteuid(user), 0);
 }

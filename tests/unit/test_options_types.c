@@ -1,0 +1,351 @@
+/* conf/lib/options_types.c: every option with its values at the edge and one beyond; printed and read again; kept at a reload. */
+#include "tests/unit/options_file.h"
+
+/* "section.name" and a value as the text of a file. */
+static const char *file_with(const char *path, const char *value)
+{
+    static char text[4096];
+    const char *dot = strchr(path, '.');
+    if (dot == NULL)
+        snprintf(text, sizeof text, "mta: {kind: exim}\n%s: %s\n", path, value);
+    else
+        snprintf(text, sizeof text, "%s%.*s: {%s: %s}\n", strncmp(path, "mta.", 4) == 0 ? "" : "mta: {kind: exim}\n",
+                 (int)(dot - path), path, dot + 1, value);
+    return text;
+}
+
+/* The printed value of an option. */
+static const char *printed(const struct settings *settings, const char *path)
+{
+    static char value[1024];
+    char head[96] = "", key[96];
+    const char *dot = strchr(path, '.');
+    snprintf(key, sizeof key, "%s%s: ", dot == NULL ? "" : "  ", dot == NULL ? path : dot + 1);
+    if (dot != NULL)
+        snprintf(head, sizeof head, "%.*s:\n", (int)(dot - path), path);
+    const char *section = strstr(options_text(settings), head);
+    assert_non_null(section);
+    const char *begin = strstr(section, key);
+    assert_non_null(begin);
+    begin += strlen(key);
+    snprintf(value, sizeof value, "%.*s", (int)strcspn(begin, "\n"), begin);
+    return value;
+}
+
+#define NAME_64  "mx-0123456789.abcdefghijklmnopqrstuvwxyz_ABCDEFGHIJKLMNOPQRSTUVW"
+#define PATH_64  "/23456789012345678901234567890123456789012345678901234567890123/"
+#define PATH_255 PATH_64 PATH_64 PATH_64 "/23456789012345678901234567890123456789012345678901234567890123"
+#define USER_64  "0123456789012345678901234567890123456789012345678901234567890123"
+
+/* Values that are right, as a file gives them, and as they are printed. */
+static void test_right(void **state)
+{
+    static const struct {
+        const char *path, *value, *printed;
+    } rows[] = {
+        {"instance", "mx1", "\"mx1\""},
+        {"instance", NAME_64, "\"" NAME_64 "\""},
+        {"instance", "\"-\"", "\"-\""},
+        {"instance", "7", "\"7\""},
+        {"state_directory", "/", "\"/\""},
+        {"state_directory", PATH_255, "\"" PATH_255 "\""},
+        {"run_directory", "'/a b/\"c\"\\d'", "\"/a b/\\\"c\\\"\\\\d\""},
+        {"run_directory", "/\xc3\xa4", "\"/\xc3\xa4\""},
+        {"trusted_networks", "[]", "[]"},
+        {"trusted_networks", "10.0.0.0/8", "[\"10.0.0.0/8\"]"},
+        {"trusted_networks", "[0.0.0.0/0, \"::/0\", 192.0.2.1/32]", "[\"0.0.0.0/0\", \"::/0\", \"192.0.2.1\"]"},
+        {"log.level", "error", "error"},
+        {"log.level", "warning", "warning"},
+        {"log.level", "info", "info"},
+        {"log.level", "\"debug\"", "debug"},
+        {"log.to", "stderr", "stderr"},
+        {"log.to", "syslog", "syslog"},
+        {"mta.kind", "auto", "auto"},
+        {"mta.kind", "postfix", "postfix"},
+        {"mta.kind", "sendmail", "sendmail"},
+        {"mta.kind", "exim", "exim"},
+        {"milter.socket", "unix:/s", "\"unix:/s\""},
+        {"milter.socket", "inet:1@localhost", "\"inet:1@localhost\""},
+        {"milter.socket", "\"inet6:65535@::1\"", "\"inet6:65535@::1\""},
+        {"milter.socket_mode", "0", "0000"},
+        {"milter.socket_mode", "0777", "0777"},
+        {"milter.socket_mode", "777", "0777"},
+        {"milter.socket_mode", "00600", "0600"},
+        {"milter.socket_group", "mail", "\"mail\""},
+        {"milter.socket_group", "\"\"", "\"\""},
+        {"milter.max_sessions", "0", "0"},
+        {"milter.max_sessions", "1", "1"},
+        {"milter.max_sessions", "1000000", "1000000"},
+        {"milter.max_sessions", "010", "10"},
+        {"milter.drain", "0", "0"},
+        {"milter.drain", "3600", "3600"},
+        {"milter.drain", "0.000001", "0.000001"},
+        {"milter.drain", "1234.5678", "1234.5678"},
+        {"milter.drain", "3599.999999", "3599.999999"},
+        {"milter.body", "true", "true"},
+        {"milter.body", "false", "false"},
+        {"redis.url", "unix:///run/redis.sock", "\"unix:///run/redis.sock\""},
+        {"redis.user", "ms", "\"ms\""},
+        {"redis.user", "\"\"", "\"\""},
+        {"redis.user", "\"" USER_64 "\"", "\"" USER_64 "\""},
+        {"redis.password_file", "/dev/null", "\"/dev/null\""},
+        {"redis.password_file", "\"\"", "\"\""},
+        {"redis.push_interval", "0.1", "0.1"},
+        {"redis.push_interval", "60", "60"},
+        {"redis.push_interval", "60.000000", "60"},
+        {"redis.timeout", "0.10", "0.1"},
+        {"redis.timeout", "59.5", "59.5"},
+        {"exporter.listen", "0.0.0.0:1", "[\"0.0.0.0:1\"]"},
+        {"exporter.listen", "[127.0.0.1:65535, \"[::]:19154\"]", "[\"127.0.0.1:65535\", \"[::]:19154\"]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct settings settings;
+        const char *wrong = options_try(file_with(rows[i].path, rows[i].value), &settings);
+        if (*wrong != '\0')
+            fail_msg("%s: %s: %s", rows[i].path, rows[i].value, wrong);
+        assert_string_equal(printed(&settings, rows[i].path), rows[i].printed);
+    }
+}
+
+#define EXPECT(why, expected) "\" is wrong" why ": expected " expected
+#define EXPECT_NAME           EXPECT("", "letters, digits, point, underscore and hyphen, 64 at most")
+#define EXPECT_LISTEN(why)    EXPECT(why, "addresses such as 127.0.0.1:19154 or [::1]:19154")
+#define EXPECT_SOCKET         EXPECT("", "auto, unix:/path or inet:port@address")
+#define EXPECT_SECONDS        EXPECT("", "seconds, such as 2 or 0.5")
+#define EXPECT_NUMBER         EXPECT("", "a whole number in decimal digits")
+#define EXPECT_OCTAL          EXPECT("", "octal digits from 0000 to 0777")
+#define EXPECT_NETWORKS(why)  EXPECT(why, "networks such as 10.0.0.0/8 or fd00::/8")
+
+/* Values that are wrong, and the end of what is said of them. */
+static void test_wrong(void **state)
+{
+    static const struct {
+        const char *path, *value, *said;
+    } rows[] = {
+        {"instance", "\"\"", EXPECT_NAME},
+        {"instance", "mx 1", EXPECT_NAME},
+        {"instance", "mx/1", EXPECT_NAME},
+        {"instance", "\"{mx1}\"", EXPECT_NAME},
+        {"instance", NAME_64 "x", "(too long): expected letters, digits, point, underscore and hyphen, 64 at most"},
+        {"state_directory", "var/lib", EXPECT("", "an absolute path")},
+        {"state_directory", "\"\"", EXPECT("", "an absolute path")},
+        {"state_directory", PATH_255 "x", "(too long): expected an absolute path"},
+        {"run_directory", "\"/a\\nb\"", "(holds a control character): expected an absolute path"},
+        {"run_directory", "\"/a\\x7f\"", "(holds a control character): expected an absolute path"},
+        {"trusted_networks", "\"\"", EXPECT_NETWORKS(" (not an address)")},
+        {"trusted_networks", "10.0.0.0/33", EXPECT_NETWORKS(" (the prefix is not a number from 0 to 32)")},
+        {"trusted_networks", "\"fe80::/129\"", EXPECT_NETWORKS(" (the prefix is not a number from 0 to 128)")},
+        {"log.level", "Info", EXPECT("", "error, warning, info or debug")},
+        {"log.level", "\"\"", EXPECT("", "error, warning, info or debug")},
+        {"log.level", "2", EXPECT("", "error, warning, info or debug")},
+        {"log.to", "file", EXPECT("", "stderr or syslog")},
+        {"mta.kind", "qmail", EXPECT("", "auto, postfix, sendmail or exim")},
+        {"milter.socket", "/run/s", EXPECT_SOCKET},
+        {"milter.socket", "unix:s", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:0@localhost\"", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:65536@localhost\"", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:99999999999999999999999@localhost\"", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:1\"", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:1@\"", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:-1@localhost\"", EXPECT_SOCKET},
+        {"milter.socket", "\"inet:smtp@localhost\"", EXPECT_SOCKET},
+        {"milter.socket", "Auto", EXPECT_SOCKET},
+        {"milter.socket_mode", "0800", EXPECT_OCTAL},
+        {"milter.socket_mode", "1000", EXPECT_OCTAL},
+        {"milter.socket_mode", "000660", EXPECT_OCTAL},
+        {"milter.socket_mode", "-1", EXPECT_OCTAL},
+        {"milter.socket_mode", "0o660", EXPECT_OCTAL},
+        {"milter.socket_mode", "\"\"", EXPECT_OCTAL},
+        {"milter.socket_group", "\"a b\"",
+         EXPECT("", "auto, the name of a group, or nothing (\"\") to leave it as it is")},
+        {"milter.max_sessions", "1000001", "milter.max_sessions: 1000001 is out of range: from 0 to 1000000"},
+        {"milter.max_sessions", "99999999999999999999", "is out of range: from 0 to 1000000"},
+        {"milter.max_sessions", "-1", EXPECT_NUMBER},
+        {"milter.max_sessions", "+1", EXPECT_NUMBER},
+        {"milter.max_sessions", "1e3", EXPECT_NUMBER},
+        {"milter.max_sessions", "0x10", EXPECT_NUMBER},
+        {"milter.max_sessions", "1.0", EXPECT_NUMBER},
+        {"milter.max_sessions", "\" 1\"", EXPECT_NUMBER},
+        {"milter.drain", "3600.000001", "milter.drain: 3600.000001 is out of range: from 0 to 3600"},
+        {"milter.drain", "-1", EXPECT_SECONDS},
+        {"milter.drain", "0.0000001", EXPECT_SECONDS},
+        {"milter.drain", "5.", EXPECT_SECONDS},
+        {"milter.drain", ".5", EXPECT_SECONDS},
+        {"milter.drain", "1e1", EXPECT_SECONDS},
+        {"milter.drain", "30s", EXPECT_SECONDS},
+        {"milter.drain", "\"\"", EXPECT_SECONDS},
+        {"milter.body", "yes", EXPECT("", "true or false")},
+        {"milter.body", "True", EXPECT("", "true or false")},
+        {"milter.body", "1", EXPECT("", "true or false")},
+        {"redis.url", "http://localhost", "expected redis://host:port/db or unix:///path"},
+        {"redis.user", "\"" USER_64 "x\"", "(too long): expected a text"},
+        {"redis.password_file", "/nonexistent/password",
+         "(the file cannot be read): expected an absolute path of a file"},
+        {"redis.password_file", "password", EXPECT("", "an absolute path of a file")},
+        {"redis.push_interval", "0.099999", "redis.push_interval: 0.099999 is out of range: from 0.1 to 60"},
+        {"redis.push_interval", "0", "redis.push_interval: 0 is out of range: from 0.1 to 60"},
+        {"redis.push_interval", "60.000001", "redis.push_interval: 60.000001 is out of range: from 0.1 to 60"},
+        {"redis.timeout", "0.099999", "redis.timeout: 0.099999 is out of range: from 0.1 to 60"},
+        {"redis.timeout", "60.1", "redis.timeout: 60.1 is out of range: from 0.1 to 60"},
+        {"exporter.listen", "127.0.0.1", EXPECT_LISTEN("")},
+        {"exporter.listen", "\":19154\"", EXPECT_LISTEN("")},
+        {"exporter.listen", "localhost:19154", EXPECT_LISTEN("")},
+        {"exporter.listen", "\"::1:19154\"", EXPECT_LISTEN("")},
+        {"exporter.listen", "\"[127.0.0.1]:19154\"", EXPECT_LISTEN("")},
+        {"exporter.listen", "\"[::1:19154\"", EXPECT_LISTEN("")},
+        {"exporter.listen", "\"[]:1\"", EXPECT_LISTEN("")},
+        {"exporter.listen", "\"]:1\"", EXPECT_LISTEN("")},
+        {"exporter.listen", "10.0.0.0/8:1", EXPECT_LISTEN("")},
+        {"exporter.listen", "127.0.0.1:0", EXPECT_LISTEN(" (the port is not a number from 1 to 65535)")},
+        {"exporter.listen", "127.0.0.1:65536", EXPECT_LISTEN(" (the port is not a number from 1 to 65535)")},
+        {"exporter.listen", "\"127.0.0.1:\"", EXPECT_LISTEN(" (the port is not a number from 1 to 65535)")},
+        {"exporter.listen",
+         "\"127.0.0.1:\x20"
+         "1\"",
+         EXPECT_LISTEN(" (the port is not a number from 1 to 65535)")},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct settings settings;
+        const char *said = options_try(file_with(rows[i].path, rows[i].value), &settings);
+        size_t length = strlen(said), end = strlen(rows[i].said);
+        char begin[96];
+        snprintf(begin, sizeof begin, "%s: ", rows[i].path);
+        if (length < end || strcmp(said + length - end, rows[i].said) != 0 || strstr(said, begin) == NULL)
+            fail_msg("%s: %s: said \"%s\"", rows[i].path, rows[i].value, said);
+    }
+}
+
+/* Paths of sockets, and lists, at their longest and one beyond. */
+static void test_lengths(void **state)
+{
+    struct settings settings;
+    char text[NETWORKS_MAX * 16 + 64];
+    (void)state;
+    for (int length = 107; length <= 108; length++) {
+        snprintf(text, sizeof text, "milter: {socket: 'unix:/%0*d'}", length - 1, 0);
+        const char *said = options_try(text, &settings);
+        if (length == 107)
+            assert_string_equal(said, "");
+        else
+            assert_non_null(
+                strstr(said, "is wrong (the path of a Unix socket has 107 bytes at most): expected auto, unix:"));
+    }
+    for (int count = NETWORKS_MAX; count <= NETWORKS_MAX + 1; count++) {
+        char *end = stpcpy(text, "trusted_networks: [");
+        for (int i = 0; i < count; i++)
+            end += sprintf(end, "10.0.%d.%d, ", i / 256, i % 256);
+        strcpy(end, "]");
+        const char *said = options_try(text, &settings);
+        if (count == NETWORKS_MAX)
+            assert_string_equal(said, "");
+        else
+            assert_non_null(strstr(said, "\"10.0.1.0\" is wrong (more than 256 networks)"));
+    }
+    assert_int_equal(settings.trusted_networks.count, NETWORKS_MAX);
+    for (int count = SETTINGS_LISTEN_MAX; count <= SETTINGS_LISTEN_MAX + 1; count++) {
+        char *end = stpcpy(text, "exporter: {listen: [");
+        for (int i = 0; i < count; i++)
+            end += sprintf(end, "127.0.0.1:%d, ", i + 1);
+        strcpy(end, "]}");
+        const char *said = options_try(text, &settings);
+        if (count == SETTINGS_LISTEN_MAX)
+            assert_string_equal(said, "");
+        else
+            assert_non_null(strstr(said, "\"127.0.0.1:17\" is wrong (more than 16 addresses)"));
+    }
+}
+
+/* What is printed is read as what it was. */
+static void test_print_and_read(void **state)
+{
+    static const char *const files[] = {
+        "",
+        "mta: {kind: exim}",
+        "mta: {kind: postfix}\nlog: {level: debug, to: syslog}\ninstance: mx1\n",
+        "milter: {socket: \"inet6:1@::1\", socket_mode: 7, socket_group: \"\", max_sessions: 7, drain: 0.000001, body: "
+        "true}",
+        "redis: {url: 'unix:///a b', user: \"a\\\"b\\\\c\xc3\xa4: [#\", password_file: /dev/null, push_interval: "
+        "12.345678, timeout: 0.1}",
+        "trusted_networks: [\"::ffff:0:0/96\", \"::/0\", 1.2.3.4, \"2001:db8::/33\"]\nexporter: {listen: [\"[::1]:1\", "
+        "0.0.0.0:2]}",
+        "trusted_networks: []\nstate_directory: '/it''s'\nrun_directory: \"/\\\\\"\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct settings first, second;
+        assert_string_equal(options_try(files[i], &first), "");
+        const char *text = options_text(&first);
+        const char *wrong = options_try(text, &second);
+        if (*wrong != '\0')
+            fail_msg("printed from \"%s\":\n%s\n%s", files[i], text, wrong);
+        assert_string_equal(options_text(&second), text);
+        second.read_at = first.read_at;
+        assert_memory_equal(&first, &second, sizeof first);
+    }
+}
+
+/* A reload puts the live options in force and keeps the others, and names the first that was changed in vain. */
+static void test_keep(void **state)
+{
+    static const struct {
+        const char *change, *kept; /* NULL: it takes effect */
+    } rows[] = {
+        {"instance: mx2", "instance"},
+        {"state_directory: /x", "state_directory"},
+        {"run_directory: /x", "run_directory"},
+        {"trusted_networks: []", NULL},
+        {"log: {level: error}", NULL},
+        {"log: {to: syslog}", NULL},
+        {"mta: {kind: postfix}", "mta.kind"},
+        {"milter: {socket: 'inet:1@h'}", "milter.socket"},
+        {"milter: {socket_mode: 0666}", "milter.socket_mode"},
+        {"milter: {socket_group: mail}", "milter.socket_group"},
+        {"milter: {max_sessions: 7}", NULL},
+        {"milter: {drain: 7}", NULL},
+        {"milter: {body: true}", "milter.body"},
+        {"redis: {url: 'unix:///x'}", NULL},
+        {"redis: {user: x}", NULL},
+        {"redis: {password_file: /dev/null}", NULL},
+        {"redis: {push_interval: 7}", NULL},
+        {"redis: {timeout: 7}", NULL},
+        {"exporter: {listen: [127.0.0.1:1]}", "exporter.listen"},
+        {"run_directory: /x\nmilter: {body: true, drain: 7}\ninstance: mx2", "instance"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct settings in_force, fresh, before;
+        char option[64] = "untouched";
+        assert_string_equal(options_try("", &in_force), "");
+        assert_string_equal(options_try(rows[i].change, &fresh), "");
+        before = fresh;
+        assert_int_equal(options_keep(&in_force, &fresh, option), rows[i].kept != NULL);
+        assert_string_equal(option, rows[i].kept != NULL ? rows[i].kept : "untouched");
+        if (rows[i].kept == NULL) {
+            assert_memory_equal(&before, &fresh, sizeof fresh);
+            continue;
+        }
+        assert_false(options_keep(&in_force, &fresh, option));
+        fresh.read_at = in_force.read_at;
+        if (strchr(rows[i].change, '\n') == NULL)
+            assert_memory_equal(&in_force, &fresh, sizeof fresh);
+        else
+            assert_int_equal(fresh.milter_drain, 7000000);
+    }
+    /* Nothing, and what auto stands for where there is no MTA, are the same group. */
+    struct settings nothing, automatic;
+    char option[64];
+    assert_string_equal(options_try("mta: {kind: exim}\nmilter: {socket_group: \"\"}", &nothing), "");
+    assert_string_equal(options_try("mta: {kind: exim}", &automatic), "");
+    assert_false(options_keep(&nothing, &automatic, option));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_right),          cmocka_unit_test(test_wrong), cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_print_and_read), cmocka_unit_test(test_keep),
+    };
+    return cmocka_run_group_tests(tests, options_set_up, options_tear_down);
+}
