@@ -2,6 +2,7 @@
 #include "milter/handover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,5 +49,6 @@ char handover_receive(int control, int *fd)
 
 int handover_process(int argc, char *const *argv)
 {
-    return argc == 2 && *argv[1] != '\0' && strspn(argv[1], "0123456789") == strlen(argv[1]) ? atoi(argv[1]) : -1;
+    bool number = argc == 2 && *argv[1] != '\0' && strspn(argv[1], "0123456789") == strlen(argv[1]);
+    return number && fcntl(HANDOVER_CONTROL, F_GETFD) >= 0 ? atoi(argv[1]) : -1;
 }

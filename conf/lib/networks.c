@@ -84,8 +84,12 @@ bool networks_contain(const struct networks *networks, const struct sockaddr *ad
     } else {
         return false;
     }
+    bool is_ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
     for (uint32_t i = 0; i < networks->count && i < NETWORKS_MAX; i++) {
-        if (network_contains(&networks->list[i], bytes))
+        const struct network *network = &networks->list[i];
+        if (is_ipv4 && network->prefix < 96)
+            continue; /* ::/0 is all of IPv6, and none of IPv4 */
+        if (network_contains(network, bytes))
             return true;
     }
     return false;

@@ -85,6 +85,12 @@ static bool is_empty(const yaml_node_t *node)
            node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
+/* A URL with user and password must not come into a log. */
+static const char *shown(const char *text)
+{
+    return strstr(text, "://") != NULL && strchr(text, '@') != NULL ? "..." : text;
+}
+
 static bool read_scalar(struct reading *reading, const struct option *option, const yaml_node_t *node)
 {
     if (node->type != YAML_SCALAR_NODE || is_empty(node))
@@ -98,7 +104,7 @@ static bool read_scalar(struct reading *reading, const struct option *option, co
     if (strcmp(wrong, "out of range") == 0)
         return wrong_at(reading, node, "%s: %.64s is out of range: from %.15g to %.15g", option->path, text,
                         option->minimum, option->maximum);
-    return wrong_at(reading, node, "%s: \"%.64s\" %s%s%s: expected %s", option->path, text,
+    return wrong_at(reading, node, "%s: \"%.64s\" %s%s%s: expected %s", option->path, shown(text),
                     *wrong == '\0' ? "is wrong" : "is wrong (", wrong, *wrong == '\0' ? "" : ")",
                     option->type->expected);
 }

@@ -40,6 +40,7 @@ struct tally_header {
     uint32_t total_count, gauge_count;
     uint64_t totals_at, base_at, processes_at, names_at; /* offsets */
     uint64_t process_bytes;                              /* stride of the process blocks */
+    uint64_t names_checksum;
     char boot_id[40];
     uint64_t checksum; /* of all above */
 

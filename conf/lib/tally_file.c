@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define TALLY_MAGIC "mscope\r\n"
+#define HASH_BEGINS 0xcbf29ce484222325u /* FNV-1a */
 enum { IMPLAUSIBLE_BITS = 62, TOTALS_MAX = 65536, GAUGES_MAX = 65536 };
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
@@ -23,7 +24,12 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
 
 static uint64_t header_checksum(const struct tally_header *header)
 {
-    return hash_bytes(0xcbf29ce484222325u, header, offsetof(struct tally_header, checksum));
+    return hash_bytes(HASH_BEGINS, header, offsetof(struct tally_header, checksum));
+}
+
+static uint64_t names_checksum(const struct tally_header *header)
+{
+    return hash_bytes(HASH_BEGINS, (const char *)header + header->names_at, header->bytes - header->names_at);
 }
 
 static size_t round_up(size_t bytes)
@@ -147,7 +153,6 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
     struct tally tally;
     lay_out(header, from);
     tally_file_boot_id(header->boot_id);
-    header->checksum = header_checksum(header);
     tally_file_bind(header, &tally);
     char *name = (char *)header + header->names_at;
     for (unsigned i = 0; i < total_COUNT; i++)
@@ -165,13 +170,15 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
         catalogue_gauge_text(i, text);
         name = stpcpy(name, text) + 1;
     }
+    header->names_checksum = names_checksum(header);
+    header->checksum = header_checksum(header);
     if (getrandom(&header->run, sizeof header->run, 0) != (ssize_t)sizeof header->run)
         header->run = (uint64_t)tally_clock_ms();
     atomic_store(&header->begun_ms, tally_clock_ms());
     atomic_store(&header->state, inheritance->settling ? tally_settling : tally_running);
 }
 
-/* The names area holds exactly total_count + gauge_count NUL-terminated texts. */
+/* The names area holds exactly total_count + gauge_count NUL-terminated texts, and those that were written there. */
 static bool names_are_sound(const struct tally_header *header)
 {
     const char *names = (const char *)header + header->names_at;
@@ -181,7 +188,8 @@ static bool names_are_sound(const struct tally_header *header)
         return false;
     for (size_t i = 0; i < length; i++)
         count += names[i] == '\0';
-    return count == (size_t)header->total_count + header->gauge_count;
+    return count == (size_t)header->total_count + header->gauge_count &&
+           names_checksum(header) == header->names_checksum;
 }
 
 static bool offsets_are_sound(const struct tally_header *header)
@@ -224,7 +232,7 @@ uint64_t tally_file_copy_checksum(const struct tally_header *header)
 {
     const char *start = (const char *)header;
     uint64_t hash =
-        hash_bytes(0xcbf29ce484222325u, start + header->totals_at, (size_t)header->total_count * sizeof(uint64_t));
+        hash_bytes(HASH_BEGINS, start + header->totals_at, (size_t)header->total_count * sizeof(uint64_t));
     return hash_bytes(hash, start + header->names_at, header->bytes - header->names_at);
 }
 

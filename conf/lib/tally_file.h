@@ -17,7 +17,7 @@ size_t tally_file_bytes(const struct tally_header *from);
 /* Fills `header`, zeroed memory of that size, as a new tally of this build. */
 void tally_file_build(struct tally_header *header, const struct tally_inheritance *inheritance);
 
-/* NULL for a sound tally of `bytes` bytes, or what is wrong with it (a literal). Checks magic, version, checksum, offsets, names
+/* NULL for a sound tally of `bytes` bytes, or what is wrong with it (a literal). Checks magic, version, checksums, offsets, names
  * and the plausibility of totals (none beyond 2^62). */
 const char *tally_file_check(const struct tally_header *header, size_t bytes);
 

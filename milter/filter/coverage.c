@@ -1,9 +1,12 @@
 /* coverage_info: put together from what was negotiated and seen; the series before is taken away when it changes. */
 #include "milter/filter/coverage.h"
 
+#include <pthread.h>
+
 static _Atomic bool rejected_offered;
 static _Atomic bool bounce_seen;
 static _Atomic int current = -1;
+static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER; /* two changes at a time would leave two series */
 
 void coverage_saw_offer(bool rejected_recipients)
 {
@@ -26,10 +29,12 @@ void coverage_saw_mta(const struct tally *tally, enum label_mta mta)
         (int)bounces;
     if (atomic_load_explicit(&current, memory_order_relaxed) == series)
         return;
-    int before = atomic_exchange(&current, series);
+    pthread_mutex_lock(&change);
+    int before = atomic_exchange_explicit(&current, series, memory_order_relaxed);
     if (before >= 0 && before != series)
         tally_gauge_set(tally, gauge_coverage_info + (unsigned)before, GAUGE_ABSENT);
     tally_gauge_set(tally, gauge_coverage_info + (unsigned)series, 1);
+    pthread_mutex_unlock(&change);
 }
 
 void coverage_saw_bounce(const struct tally *tally, enum label_mta mta)

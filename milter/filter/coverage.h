@@ -1,4 +1,5 @@
-/* What this MTA shows to the filter and what it hides: the one series of coverage_info that is so. Atomics only; any thread. */
+/* What this MTA shows to the filter and what it hides: the one series of coverage_info that is so. Memory operations only; any
+ * thread. */
 #ifndef MILTER_FILTER_COVERAGE_H
 #define MILTER_FILTER_COVERAGE_H
 

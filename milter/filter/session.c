@@ -205,16 +205,18 @@ static enum label_verdict unfinished_verdict(const struct message *message)
     return message->refused > 0 && message->accepted == 0 ? verdict_rejected : verdict_aborted;
 }
 
-/* RFC 1870: SIZE=digits. */
+/* RFC 1870: SIZE=digits. What is larger than a terabyte is not believed: the sender may say anything, and sums have an end. */
 static uint64_t declared_size(char *const *parameters)
 {
+    const uint64_t most = UINT64_C(1) << 40;
     uint64_t size = 0;
     for (; *parameters != NULL; parameters++) {
         if (strncasecmp(*parameters, "SIZE=", 5) != 0)
             continue;
-        for (const char *digit = *parameters + 5; *digit >= '0' && *digit <= '9' && size < UINT64_C(1) << 50; digit++)
+        const char *digit = *parameters + 5;
+        for (; *digit >= '0' && *digit <= '9' && size <= most; digit++)
             size = size * 10 + (uint64_t)(*digit - '0');
-        return size;
+        return *digit == '\0' && size <= most ? size : 0;
     }
     return 0;
 }

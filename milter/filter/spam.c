@@ -29,10 +29,12 @@ void spam_reset(struct spam_state *state)
 static int begins_with(const char *value, const char *word)
 {
     size_t skipped = 0;
+    size_t length = strlen(word);
     while (skipped < SPAM_VALUE_MAX && isspace((unsigned char)value[skipped]))
         skipped++;
+    if (skipped + length >= SPAM_VALUE_MAX)
+        return 0;
     value += skipped;
-    size_t length = strlen(word);
     return strncasecmp(value, word, length) == 0 && !isalnum((unsigned char)value[length]);
 }
 

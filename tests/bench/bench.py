@@ -2,7 +2,8 @@
 """make bench: what milterscope costs, measured, and judged against its bounds.
 
 (1) mail through a real Postfix, (2) the milter protocol alone, (3) what Redis gets. A criterion passes when its
-estimate is within the bound; the 95 % interval beside it says how far to trust that. Figures go to standard output
+estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
+was busy; run it alone). Figures go to standard output
 and to build/bench/results.json; the exit status is 1 if a criterion fails. What the filter is compared with is
 a milter on the same library that negotiates the same steps and does nothing (bare.c).
 
@@ -90,7 +91,7 @@ def bench_protocol(report, options, subject, bare):
 def bench_redis(report, options, subject, redis):
     windows = traffic.measure(redis, subject, options.rate, options.window, progress)
     report.keep("redis", windows)
-    report.heading(f"What Redis gets ({options.window:g} s each)")
+    report.heading(f"What Redis gets ({options.window:g} s each; commands inside scripts included)")
     report.row("", *(f"{w['rate']:.0f} mails/s" for w in windows), "ratio", "bound")
     for name, key, criterion in (
         ("commands a second", "commands_per_second", "redis_commands"),

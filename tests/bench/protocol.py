@@ -37,7 +37,7 @@ def measure_one(milter, transactions, seed):
 
 
 def measure(milters, transactions, enough, say):
-    """milters: {variant: milter}; enough: of the figures so far. Returns {variant: [figures, …]}."""
+    """milters: {variant: milter}; enough(figures so far) ends it. Returns {variant: [figures, …]}."""
     figures, order = {variant: [] for variant in milters}, random.Random(2)
     for milter in milters.values():
         measure_one(milter, transactions // 2, 0)  # warms up

@@ -36,7 +36,7 @@ def hand_in(postfix, messages):
 
 
 def measure(folder, milters, messages, enough, say):
-    """milters: {variant: milter, or None}; enough: of the figures so far. Returns {variant: [messages a second, …]}."""
+    """milters: {variant: milter or None}; enough(figures so far) ends it. Returns {variant: [messages a second, …]}."""
     rates, order = {variant: [] for variant in milters}, random.Random(1)
     with contextlib.ExitStack() as stack:
         postfixes = {}

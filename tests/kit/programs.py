@@ -1,7 +1,8 @@
-"""Our programs, started as an administrator starts them, with a configuration made from a dictionary. Each is a context."""
+"""Our programs, started as an administrator does it, with a configuration from a dictionary. Each is a context."""
 
 import http.client
 import json
+import os
 
 from kit.metrics import Metrics
 from kit.milter import negotiates
@@ -16,6 +17,13 @@ def merged(base, changes):
     for key, value in changes.items():
         result[key] = merged(result.get(key, {}), value) if isinstance(value, dict) else value
     return result
+
+
+def access(group):
+    """How the MTA's group gets at the milter socket; only root can give the socket to a group of others."""
+    if not group:
+        return {}
+    return {"socket_group": group} if os.geteuid() == 0 else {"socket_mode": "0666"}
 
 
 class Site:
@@ -33,7 +41,7 @@ class Site:
             "instance": instance,
             "run_directory": str(self.run_directory),
             "state_directory": str(self.state_directory),
-            "milter": {"socket": f"unix:{self.milter_socket}"} | ({"socket_group": group} if group else {}),
+            "milter": {"socket": f"unix:{self.milter_socket}", **access(group)},
             "redis": {"url": redis_url, "push_interval": 0.2},
             "exporter": {"listen": ["%s:%d" % self.http]},
         }

@@ -1,4 +1,4 @@
-"""An authentication server for Postfix, in the protocol that Dovecot's speaks: any user whose password is `right` may log in.
+"""An authentication server for Postfix, in the protocol of Dovecot's: any user with the password `right` may log in.
 
 Postfix can only offer AUTH with such a server behind it; SASL itself is Postfix's and real."""
 

@@ -1,8 +1,6 @@
 """The servers around us, the real ones, private to a test: Redis and Postfix. Each is a context: `with` runs it."""
 
-import os
-
-from kit.place import SCRIPTS, free_port, server_program, socket_path
+from kit.place import AS_ROOT, SCRIPTS, free_port, server_program, socket_path
 from kit.process import run
 from kit.wait import wait_until
 
@@ -81,14 +79,11 @@ class Postfix:
 
     def queued(self):
         """The files of messages that Postfix has still to work on."""
-        names = []
-        for queue in ("maildrop", "incoming", "active"):
-            for folder, _, files in os.walk(self.folder / "queue" / queue):
-                names += [os.path.join(folder, name) for name in files]
-        return names
+        queues = [self.folder / "queue" / name for name in ("maildrop", "incoming", "active")]
+        return run([*AS_ROOT, "find", *queues, "-ignore_readdir_race", "-type", "f"]).splitlines()
 
     def wait_idle(self):
-        """All that was handed in is delivered: discarded, bounced, or held. A bounce may come up behind the first look."""
+        """All that was handed in is discarded, bounced, or held. A bounce may come up behind the first look."""
         for _ in range(2):
             wait_until(lambda: not self.queued(), lambda: f"Postfix's queue empty; there are {self.queued()}")
 

@@ -13,8 +13,8 @@ class Refused(AssertionError):
 
 
 class Smtp:
-    """One SMTP session. Times are of the monotonic clock: `connecting` before the connection is asked for, `greeted` when
-    the greeting was read, `leaving` before we leave, `left` when the server had closed its end (None: we did not wait)."""
+    """One SMTP session. Times are of the monotonic clock: `connecting` before the connection is asked for, `greeted`
+    when the greeting was read, `leaving` before we leave, `left` when the server had closed its end, if we waited."""
 
     def __init__(self, address, source=None):
         self.connecting = time.monotonic()

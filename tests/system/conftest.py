@@ -1,4 +1,4 @@
-"""System tests: real servers around real programs. Every module has its own, in folders of its own, and ends them all."""
+"""System tests: real servers around real programs. Every module has its own, in its own folders, and ends them all."""
 
 import signal
 import sys

@@ -1,21 +1,13 @@
-"""What the tests of the exporter share: exporters of their own in folders of their own, requests, and pushes by hand."""
+"""What the tests of the exporter share: exporters in folders of their own, requests, and pushes by hand."""
 
 import http.client
 import socket
-from types import SimpleNamespace
 
-from kit.programs import Exporter, Site
+from kit.programs import Exporter
+from scope import site_in
 
 OWNER = "0123456789abcdef" * 2 + ":4f2d6c0e-1111-2222-3333-444455556666"
 OTHER = "f" * 32 + ":4f2d6c0e-1111-2222-3333-444455556666"
-
-
-def site_in(parts, name, redis_url, **changes):
-    """A site with folders of its own, so that a module can have several."""
-    folder = SimpleNamespace(disk=parts.folder.disk / name, tmpfs=parts.folder.tmpfs / name)
-    folder.disk.mkdir()
-    folder.tmpfs.mkdir()
-    return Site(folder, redis_url, name, **changes)
 
 
 def exporter_in(parts, name, redis_url, **changes):

@@ -1,7 +1,7 @@
 """What can become of a mail over SMTP: one function a fate, each a script of the client's steps.
 
-A fate gets the session (script.py) and a generator of random numbers. Those in LAST end the session, those in RARE are too
-slow to be played often."""
+A fate gets the session (script.py) and a generator of random numbers. Those in LAST end the session, those in RARE are
+too slow to be played often."""
 
 import mailserver as server
 
@@ -243,8 +243,8 @@ def refused_at_data(session, random):
 
 @fate(IN_SESSION)
 def refused_at_end_of_data(session, random):
-    """Postfix leaves the transaction open. A client that now goes on with RCPT or DATA would bring libmilter out of step:
-    it does not answer, and Postfix gives it up for the rest of the session."""
+    """Postfix leaves the transaction open. A client that now goes on with RCPT or DATA would bring libmilter out of
+    step: it does not answer, and Postfix gives it up for the rest of the session."""
     session.mail(server.NO_END, 4711, " SIZE=4711")
     random.choice([accept, mix])(session, random)
     session.data()

@@ -1,6 +1,6 @@
 """What can become of mail that a program on this host hands in with sendmail: one function a fate.
 
-To the filter it is a session of its own, of a client that is this host, with one message; DATA comes with the end of it.
+To the filter it is a session of its own, of a client that is this host, with one message; DATA comes with its end.
 Bounces that Postfix makes are such sessions, too."""
 
 import mailserver as server

@@ -1,9 +1,8 @@
 #!/usr/bin/python3
-"""`make mutate`: would the oracle see a wrong count? In a copy of the source, each line of the filter that counts something
-is dropped, then doubled; the filter is built, and the oracle must fail. One line a mutation; status 1 if one survived.
+"""`make mutate`: would the oracle see a wrong count? In a copy of the source, each line of the filter that counts is
+dropped, then doubled; the filter is built, and the oracle must fail. One line a mutation; status 1 if one survived.
 
-MUTATE_TRANSACTIONS (300) and MUTATE_SEED (1) choose what the oracle plays; an argument: only metrics whose name contains
-it."""
+MUTATE_TRANSACTIONS (300) and MUTATE_SEED (1) choose what the oracle plays. An argument: a part of the metric's name."""
 
 import os
 import re

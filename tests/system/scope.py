@@ -51,6 +51,11 @@ class Scope(Milterscope):
         log = self.logs()[0]
         self.log_begins = log.stat().st_size if log.exists() else 0
         self.process = Process(self.command(), log)
+        self.began = time.monotonic()
+
+    def age(self):
+        """Seconds since it was started last."""
+        return time.monotonic() - self.began
 
     def start(self):
         self.begin()

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from exporter import ask, connect, exporter_in, push, say, site_in
+from exporter import ask, connect, exporter_in, push, say
 from kit.metrics import Metrics
 from kit.place import free_port, program, server_program
 from kit.process import Process
@@ -19,6 +19,7 @@ from kit.programs import Exporter
 from kit.servers import Redis
 from kit.wait import wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from scope import site_in
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -7,12 +7,13 @@ import subprocess
 import time
 
 import pytest
-from exporter import OTHER, OWNER, ask, exporter_in, log_of, push, site_in
+from exporter import OTHER, OWNER, ask, exporter_in, log_of, push
 from kit.metrics import Metrics
 from kit.place import free_port, program
 from kit.programs import Exporter, Milterscope
 from kit.servers import Redis
 from kit.wait import wait_until
+from scope import site_in
 
 COUNTER = 'milterscope_messages_total{source="external",verdict="passed"}'
 PUSHES = "milterscope_push_total"
@@ -293,10 +294,12 @@ def test_redis_hangs(node):
 def test_redis_is_behind_or_not_ours(node):
     """The tally is the floor; a higher value in Redis counts only if it is of the same tally."""
     assert node.milterscope.stop() == 0
-    last = wait_for(node.exporter, up=0, from_tally=1)[PUSHES]
+    last = values(node.exporter)[PUSHES]
     owner = node.redis.command("HGET", node.key("meta"), "owner")[0]
     push(node.redis, node, {PUSHES: 0}, owner=owner, gauges={"milterscope_sessions_active": 1})
     assert wait_for(node.exporter, sessions_active=1)[PUSHES] == last
+    push(node.redis, node, {PUSHES: 0}, owner=owner, age=60)  # nobody pushes any more, and the gauges there are old
+    assert wait_for(node.exporter, from_redis=0, from_tally=1)[PUSHES] == last
     push(node.redis, node, {PUSHES: last + 10}, owner=owner)
     wait_for(node.exporter, push_total=last + 10)
     push(node.redis, node, {PUSHES: 10**12}, owner=OTHER, gauges={"milterscope_sessions_active": 2})
@@ -311,11 +314,25 @@ def test_redis_is_behind_or_not_ours(node):
 
 def test_milterscope_is_restarted(node):
     """The tally is a new file then, with the same totals."""
-    before = values(node.exporter)[PUSHES]
     assert node.milterscope.stop() == 0
-    wait_for(node.exporter, up=0)
+    before = values(node.exporter)[PUSHES]
+    os.kill(int((node.redis.folder / "redis.pid").read_text()), signal.SIGKILL)  # so that only the tally tells of it
+    wait_for(node.exporter, from_tally=1)
+    assert values(node.exporter)[PUSHES] == before
     node.milterscope.start()
-    assert wait_for(node.exporter, up=1, from_redis=1)[PUSHES] >= before
+    failures = 'milterscope_push_errors_total{error="connect"}'
+    count = values(node.exporter)[failures]
+    wait_until(lambda: values(node.exporter)[failures] > count, "the new tally is read")
+    assert values(node.exporter)[PUSHES] == before
+
+
+def test_milterscope_stops(node):
+    """Its totals stay, and are said not to be live."""
+    assert node.milterscope.stop() == 0
+    last = values(node.exporter)[PUSHES]
+    seen = wait_for(node.exporter, up=0, sessions_active=None)
+    assert seen[PUSHES] == last
+    assert b"milterscope does not run on this host" in ask(node.exporter, "GET", "/readyz").content
 
 
 def test_tally_that_cannot_be_read(node):

@@ -106,7 +106,7 @@ def test_both_formats_say_the_same(site):
     bare = {family.removesuffix("_total").removesuffix("_info"): words for family, words in plain.help.items()}
     assert bare == openmetrics.help
     still = {series for series in plain.counts() if not moves(series)}
-    assert {series: plain.values[series] for series in still} == {series: openmetrics.values[series] for series in still}
+    assert not [series for series in still if plain.values[series] != openmetrics.values[series]]
 
 
 def moves(series):

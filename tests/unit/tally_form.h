@@ -22,10 +22,13 @@ static inline uint64_t form_hash(uint64_t hash, const void *bytes, size_t count)
     return hash;
 }
 
-/* Makes both checksums right again after a change; `whole`: totals and names lie where the header says. */
+/* Makes all checksums right again after a change; `whole`: totals and names lie where the header says. */
 static inline void form_seal(struct tally_header *header, bool whole)
 {
     const char *start = (const char *)header;
+    if (whole)
+        header->names_checksum =
+            form_hash(0xcbf29ce484222325u, start + header->names_at, header->bytes - header->names_at);
     header->checksum = form_hash(0xcbf29ce484222325u, header, offsetof(struct tally_header, checksum));
     if (!whole)
         return;

@@ -18,7 +18,6 @@
 /* A message to one recipient that passes at once, without a declared size. */
 #define PASSED(source)                                                                                                 \
     MESSAGE(source, "passed") RECIPIENTS(source, "accepted", 1) COUNT("1.0", 1) AT_ONCE SPAM(source, "unscanned")
-#define BOUNDLESS "99999999999999999999"
 
 #define OUTSIDE "connect 192.0.2.1,1025 Postfix 3.7.11"
 #define UNKNOWN "refuse 5.1.1 Recipient address rejected: User unknown in local recipient table"

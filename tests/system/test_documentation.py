@@ -1,0 +1,380 @@
+"""What is written down and handed out is what the programs are. No servers."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+import yaml
+from documents import Manual, label_sets, metrics, options, sample_options, sources, table, uncommented_sample
+from kit.place import BUILD, SCRIPTS, TOP, Folder, program
+from kit.process import run
+
+FILTER = Manual("milterscope.8")
+EXPORTER = Manual("milterscope-exporter.8")
+CONF = Manual("milterscope.conf.5")
+README = (TOP / "README.md").read_text()
+PROGRAMS = ["milterscope", "milterscope-filter", "milterscope-pusher", "milterscope-exporter"]
+
+
+@pytest.fixture(scope="module")
+def folder():
+    with Folder("documentation") as folder:
+        yield folder.disk
+
+
+# ---- options
+
+
+def same(kind, one, other):
+    """Are two texts the same value of an option?"""
+    one, other = (yaml.load(text, yaml.BaseLoader) for text in (one, other))
+    return float(one) == float(other) if kind == "seconds" else one == other
+
+
+def test_sample_has_every_option():
+    rows = options()
+    assert sample_options() == {path: (row["default"], row["help"]) for path, row in rows.items()}
+    assert list(sample_options()) == list(rows)
+
+
+def test_manual_has_every_option():
+    rows, page = options(), CONF.options()
+    assert list(page) == list(rows)
+    for path, row in rows.items():
+        said = page[path]
+        assert said["help"].startswith(row["help"]), path
+        assert said["default"] == row["default"], path
+        assert said["reload"] == {"live": "reload", "restart": "restart"}[row["reload"]], path
+        if float(row["maximum"]) > 0:
+            least = "0000" if row["type"] == "octal" else row["minimum"]
+            assert f"{least} to {row['maximum']}" in said["type"], path
+
+
+def printed(file):
+    """What --print-config says: {path: text}."""
+    found, section = {}, ""
+    for line in run([program("milterscope"), "-c", file, "--print-config"]).splitlines():
+        name, text = line.strip().split(":", 1)
+        section = "" if not line.startswith(" ") else section
+        if text:
+            found[section + name] = text.strip()
+        else:
+            section = name + "."
+    return found
+
+
+def test_program_has_the_same_defaults():
+    rows, shown = options(), printed("/dev/null")
+    assert list(shown) == list(rows)
+    for path, row in rows.items():
+        if row["default"] != "auto":
+            assert same(row["type"], row["default"], shown[path]), path
+    assert shown["mta.kind"] == "auto"
+    assert shown["instance"] == f'"{socket.gethostname()}"'
+    assert shown["milter.socket"].startswith('"unix:/')
+
+
+def test_uncommented_sample_is_the_default(folder):
+    file = folder / "uncommented.yaml"
+    file.write_text(uncommented_sample())
+    assert printed(file) == printed("/dev/null")
+    assert set(re.findall(r"^ *(\w+): .", file.read_text(), flags=re.MULTILINE)) == {path.split(".")[-1] for path in options()}
+
+
+@pytest.mark.parametrize("page", [FILTER, EXPORTER], ids=["milterscope", "exporter"])
+def test_manual_has_every_flag(page):
+    name = page.path.name.removesuffix(".8")
+    flags = set(re.findall(r"--([\w-]+)", run([program(name), "--help"])))
+    assert set(re.findall(r"^\.It (?:.*, )?Fl -?([\w-]{2,})", page.section("DESCRIPTION"), flags=re.MULTILINE)) == flags
+    assert flags >= set(re.findall(r"Fl -([\w-]+)", page.section("SYNOPSIS"))) == flags - {"config"}
+
+
+# ---- metrics
+
+
+def test_manual_has_every_metric():
+    rows, page = metrics(), FILTER.metrics()
+    assert len(rows) == len(re.findall(r"^[A-Z_]+\(", table("metrics.def"), flags=re.MULTILINE)) > 30
+    assert page == rows
+
+
+def test_list_of_metrics_is_as_generated():
+    listed = re.search(r"^\.\\\" Begin of .*?\n(.*)^\.\\\" End of ", FILTER.text, flags=re.DOTALL | re.MULTILINE)
+    assert listed.group(1) == run([SCRIPTS / "manual-metrics"]), "run scripts/manual-metrics conf/man/milterscope.8"
+
+
+@pytest.mark.parametrize(
+    "name", ["source", "client", "verdict", "class", "reply", "spam", "error", "rejected_recipients"]
+)
+def test_manual_explains_label_values(name):
+    prose = FILTER.section("WHAT IS COUNTED") + FILTER.section("METRICS").split('.\\" End of')[1]
+    explained = set(re.findall(r"[\w]+", " ".join(re.findall(r"(?:^\.|^\.It )Cm (.*)", prose, flags=re.MULTILINE))))
+    assert set(label_sets()[name][1]) <= explained
+
+
+def test_manual_names_every_spam_header():
+    headers = re.findall(r'SPAM_HEADER\("([\w-]+)"', table("spam_headers.def"))
+    assert headers and all(header in FILTER.text and header in README for header in headers)
+
+
+# ---- exit statuses, signals, keys
+
+STATUSES = {name: number for name, number in vars(os).items() if name.startswith("EX_")}
+
+
+def statuses(page):
+    return {int(head) for head, _ in page.items("EXIT STATUS")}
+
+
+def used_statuses(*patterns, besides=()):
+    texts = [text for path, text in sources(*patterns).items() if path.name not in besides]
+    return {STATUSES[name] for name in re.findall(r"\bEX_[A-Z]+\b", "".join(texts)) if name in STATUSES}
+
+
+def test_exit_statuses():
+    library = ["conf/lib/*.c"]
+    # What a reader of the tally says of it is turned into another status by --dump.
+    assert statuses(FILTER) == used_statuses("milter/*/*.c", "milter/*.c", *library, besides=["tally_view.c"])
+    library = ["conf/lib/command_line.c", "conf/lib/options*.c"]
+    # What cannot be read is nothing to end for: it is said at /readyz.
+    assert statuses(EXPORTER) == used_statuses("exporter/serve/*.c", *library, besides=["instance.c", "reader.c"])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "status"),
+    [
+        ("milterscope", ["--version"], 0),
+        ("milterscope", ["--nonsense"], 64),
+        ("milterscope-filter", [], 64),
+        ("milterscope-pusher", [], 64),
+        ("milterscope", ["-c", "EMPTY", "--dump"], 66),
+        ("milterscope-exporter", ["-c", "EMPTY", "--once"], 69),
+        ("milterscope", ["-c", "TAKEN"], 73),
+        ("milterscope", ["-c", "WRONG"], 78),
+        ("milterscope-exporter", ["-c", "WRONG"], 78),
+        ("milterscope-exporter", ["-c", "/nonexistent"], 78),
+    ],
+)
+def test_exit_status_of(name, arguments, status, folder):
+    place = f"run_directory: {folder}/none\nstate_directory: {folder}/none\nredis: {{url: unix://{folder}/none}}\n"
+    (folder / "EMPTY").write_text(place)
+    (folder / "TAKEN").write_text(f"run_directory: {folder}/EMPTY/run\nstate_directory: {folder}/none\n")
+    (folder / "WRONG").write_text("milter: {drain: soon}\n")
+    arguments = [str(folder / word) if word.isupper() else word for word in arguments]
+    run([program(name), *arguments], expect=status)
+
+
+def signals(page):
+    heads = " ".join(head for head, _ in page.items("SIGNALS"))
+    return set(re.findall(r"SIG\w+", heads))
+
+
+def test_signals():
+    supervisor = (TOP / "milter/supervisor/supervisor.c").read_text()
+    assert signals(FILTER) == set(re.findall(r"case (SIG\w+):", supervisor))
+    exporter = (TOP / "exporter/serve/main.c").read_text()
+    assert signals(EXPORTER) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", exporter))
+
+
+def test_routes():
+    table_of_routes = re.findall(r'\{"(/\w*)", show_', (TOP / "exporter/serve/routes.c").read_text())
+    assert {head.split()[-1] for head, _ in EXPORTER.items("ROUTES")} == set(table_of_routes)
+
+
+def test_redis_keys_and_commands():
+    keys = FILTER.section("REDIS KEYS")
+    lua = "".join(sources("milter/pusher/*.lua").values())
+    fields = re.findall(r"redis\.call\('HSET', KEYS\[1\], (.*?)\)\n", lua, flags=re.DOTALL)
+    for field in re.findall(r"'(\w+)', (?:ARGV|string)", fields[0]):
+        assert f".Li {field}" in keys, field
+    allowed = set(re.findall(r"\+(\w+)", keys))
+    assert {command.lower() for command in re.findall(r"redis\.call\('(\w+)'", lua)} <= allowed
+    asked = "".join(sources("milter/pusher/*.c", "exporter/serve/*.c").values())
+    assert {command.lower() for command in re.findall(r'\{"([A-Z]+)"[,}]', asked)} <= allowed
+
+
+# ---- README
+
+
+def test_readme_names_make_targets():
+    makefile = (TOP / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][\w-]*):(?!=)", makefile, flags=re.MULTILINE))
+    named = set(re.findall(r"(?:^    |`)make ([a-z]+)", README, flags=re.MULTILINE))
+    assert named <= targets
+    assert named >= set(re.findall(r"^## make ([a-z]+)", makefile, flags=re.MULTILINE))
+
+
+def test_readme_names_files_that_exist(installed):
+    quoted = re.findall(r"`([^`\n]+)`", README) + re.findall(r"^    (.*)$", README, flags=re.MULTILINE)
+    words = {word.rstrip(",.") for text in quoted for word in text.split()}
+    files = {word for word in words if re.match(r"(conf|milter|exporter|tests|scripts)/", word)}
+    assert len(files) > 30
+    assert [word for word in sorted(files) if not (TOP / word).exists()] == []
+    handed_out = {word for word in words if word.startswith("/usr/share/milterscope/")}
+    assert handed_out and all(os.path.exists(f"{installed}{word}") for word in handed_out)
+
+
+def test_readme_repeats_the_snippets():
+    milter = re.search(r"\{ unix:.* \}", README).group()
+    assert f"smtpd_milters = {milter}\n" in (TOP / "conf/postfix/main.cf").read_text()
+    assert re.search(r"INPUT_MAIL_FILTER.*\n", README).group() in (TOP / "conf/sendmail/sendmail.mc").read_text()
+    job = re.search(r"^    scrape_configs:\n(?:    .*\n)+", README, flags=re.MULTILINE).group()
+    job = re.sub("^    ", "", job, flags=re.MULTILINE)
+    assert yaml.safe_load(job) == yaml.safe_load((TOP / "conf/prometheus/scrape.yaml").read_text())
+    port = options()["exporter.listen"]["default"].rstrip("]").rsplit(":", 1)[1]
+    assert f":{port}" in job
+
+
+def test_readme_names_the_variables_of_run():
+    named = set(re.findall(r"`([A-Z_]+)` \(", README)) - {"PREFIX"}
+    known = dict(re.findall(r"\b([A-Z_]+)\s\(([\w/.]+)", (SCRIPTS / "run").read_text().split("set -eu")[0]))
+    assert named == set(known)
+    assert all(f"`{name}` (`{default}`" in README or f"`{name}` ({default}" in README for name, default in known.items())
+
+
+# ---- manual pages
+
+
+def test_manual_pages_are_sound():
+    pages = sorted((TOP / "conf/man").iterdir())
+    assert {page.name for page in pages} == {"milterscope.8", "milterscope-exporter.8", "milterscope.conf.5"}
+    run(["mandoc", "-T", "lint", "-W", "warning", *pages])
+
+
+# ---- installation
+
+
+@pytest.fixture(scope="module")
+def installed(folder):
+    destination = folder / "root"
+    run([SCRIPTS / "install-files", BUILD, destination, "/usr"])
+    return destination
+
+
+def test_everything_is_installed(installed):
+    files = [path for path in installed.rglob("*") if path.is_file()]
+    modes = {path.relative_to(installed).as_posix(): path.stat().st_mode & 0o7777 for path in files}
+    expected = {f"usr/sbin/{name}": 0o755 for name in PROGRAMS}
+    data = [
+        "etc/milterscope/milterscope.yaml",
+        "usr/lib/systemd/system/milterscope-exporter.service",
+        "usr/lib/systemd/system/milterscope.service",
+        "usr/lib/sysusers.d/milterscope.conf",
+        "usr/lib/tmpfiles.d/milterscope.conf",
+        "usr/share/man/man5/milterscope.conf.5",
+        "usr/share/man/man8/milterscope-exporter.8",
+        "usr/share/man/man8/milterscope.8",
+        "usr/share/milterscope/milterscope.yaml",
+    ]
+    readers = {path.name for path in (TOP / "conf").iterdir() if path.is_dir()} - {"lib", "tables", "man", "systemd"}
+    for reader in readers:
+        data += [f"usr/share/milterscope/{reader}/{path.name}" for path in (TOP / "conf" / reader).iterdir()]
+    assert modes == expected | dict.fromkeys(data, 0o644)
+
+
+def test_installed_programs_run(installed):
+    version = run([program("milterscope"), "--version"]).split()[1]
+    for name in PROGRAMS:
+        assert run([installed / "usr/sbin" / name, "--version"]) == f"{name} {version}\n"
+    file = installed / "etc/milterscope/milterscope.yaml"
+    for name in ("milterscope", "milterscope-exporter"):
+        assert run([installed / "usr/sbin" / name, "-c", file, "--check-config"]) == f"{file}: sound\n"
+
+
+def test_configuration_is_never_overwritten(installed):
+    file = installed / "etc/milterscope/milterscope.yaml"
+    file.write_text("instance: mine\n")
+    run([SCRIPTS / "install-files", BUILD, installed, "/usr"])
+    assert file.read_text() == "instance: mine\n"
+
+
+def test_units_follow_prefix(folder):
+    destination = folder / "other"
+    run([SCRIPTS / "install-files", BUILD, destination, "/opt/m"])
+    for name in ("milterscope", "milterscope-exporter"):
+        unit = (destination / "opt/m/lib/systemd/system" / f"{name}.service").read_text()
+        assert "@PREFIX@" not in unit
+        assert f"\nExecStart=/opt/m/sbin/{name} " in unit
+        assert (destination / "opt/m/sbin" / name).exists()
+
+
+def test_units_fit_the_programs():
+    unit = dict(re.findall(r"^(\w+)=(.*)$", (TOP / "conf/systemd/milterscope.service").read_text(), flags=re.MULTILINE))
+    assert int(unit["TimeoutStopSec"]) == int(options()["milter.drain"]["default"]) + 20
+    assert f"/run/{unit['RuntimeDirectory']}" == options()["run_directory"]["default"]
+    assert f"/var/lib/{unit['StateDirectory']}" == options()["state_directory"]["default"]
+    assert unit["KillMode"] == "mixed" and unit["RuntimeDirectoryPreserve"] == "yes"
+    assert int(unit["UMask"], 8) & 0o040 == 0, "the exporter reads the totals by its group"
+
+
+# ---- the form of the tree
+
+
+def test_filter_needs_libmilter_and_libc_only():
+    needed = re.findall(r"\(NEEDED\).*\[(.*?)\.so", run(["readelf", "-d", program("milterscope-filter")]))
+    assert set(needed) == {"libmilter", "libc"}
+
+
+def includers(pattern, *places):
+    return {str(path.relative_to(TOP)) for path, text in sources(*places).items() if re.search(pattern, text)}
+
+
+def test_libraries_are_seen_by_one_file():
+    places = ["milter/**/*.[ch]", "exporter/**/*.[ch]", "conf/**/*.[ch]"]
+    assert includers(r"#include.*mfapi\.h", *places) == {"milter/filter/filter.c"}
+    assert includers(r"#include.*microhttpd\.h", *places) == {"exporter/serve/http.c"}
+    hiredis = includers(r"#include.*hiredis", *places)
+    assert len(hiredis) == 1 and hiredis.pop().startswith("conf/lib/redis")
+
+
+def test_programs_do_not_see_each_other():
+    assert includers(r'#include "exporter/', "milter/**/*.[ch]", "conf/**/*.[ch]") == set()
+    assert includers(r'#include "milter/', "exporter/**/*.[ch]", "conf/**/*.[ch]") == set()
+
+
+def test_every_file_has_its_place():
+    top = {path.name for path in TOP.iterdir() if not path.name.startswith(".")}
+    top -= {BUILD.relative_to(TOP).parts[0] if BUILD.is_relative_to(TOP) else "", "build"}
+    assert top == {"milter", "exporter", "conf", "tests", "scripts", "Makefile", "README.md", "LICENSE"}
+    stray = [path for path in (TOP / "conf").rglob("*.[ch]") if path.parent != TOP / "conf/lib"]
+    assert stray == []
+
+
+# ---- a wrong table does not build
+
+
+def build_catalogue(folder, add):
+    """Compiles the catalogue with one more row in metrics.def; returns whether that worked, and what the compiler said."""
+    tree = folder / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(TOP / "conf", tree / "conf")
+    path = tree / "conf/tables/metrics.def"
+    path.write_text(path.read_text().replace("/* About ourselves */", add + "\n/* About ourselves */", 1))
+    compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-I", tree]
+    done = subprocess.run([*compiler, tree / "conf/lib/catalogue.c"], capture_output=True, text=True, check=False)
+    return done.returncode == 0, done.stderr
+
+
+def test_right_row_builds(folder):
+    assert build_catalogue(folder, 'COUNTER(tries_total, filter, one, L1(client), "What is tried.")') == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ('COUNTER(tries, filter, one, L0, "What is tried.")', "name ends in _total"),
+        ('GAUGE(tries_total, filter, one, L0, max, "What is tried.")', "only a counter's name"),
+        ('INFO(tries, filter, L1(client), "What is tried.")', "name ends in _info"),
+        ('COUNTER(tries_total, filter, one, L0, "")', "help is a sentence"),
+        ('COUNTER(messages_total, filter, one, L0, "What is tried.")', "messages_total"),
+        ('COUNTER(tries_total, filter, one, L1(colour), "What is tried.")', "colour"),
+        ('COUNTER(tries_total, filter, grams, L0, "What is tried.")', "grams"),
+        ('HISTOGRAM(tries, filter, one, L0, wrong, "What is tried.")', "wrong"),
+    ],
+)
+def test_wrong_row_does_not_build(folder, row, complaint):
+    built, said = build_catalogue(folder, row)
+    assert not built and complaint in said

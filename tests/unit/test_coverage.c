@@ -1,0 +1,132 @@
+/* milter/filter/coverage.c: one series of coverage_info at a time, whatever was seen in whatever order by however many threads. */
+#include "tests/unit/tally_form.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "milter/filter/coverage.c"
+
+#include <cmocka.h>
+
+static int begin(void **state)
+{
+    static struct tally tally;
+    form_fresh(&tally);
+    rejected_offered = bounce_seen = false;
+    current = -1;
+    *state = &tally;
+    return 0;
+}
+
+static int end(void **state)
+{
+    form_free(*state);
+    return 0;
+}
+
+/* The labels of the series that is there; "" for none. */
+static const char *shown_now(const struct tally *tally)
+{
+    static char text[SERIES_TEXT_MAX];
+    unsigned count = 0;
+    text[0] = '\0';
+    for (unsigned i = gauge_coverage_info; i <= gauge_coverage_info_LAST; i++) {
+        int64_t value = atomic_load(&tally->self->gauges[i]);
+        if (value == GAUGE_ABSENT)
+            continue;
+        assert_int_equal(value, 1);
+        catalogue_gauge_text(i, text);
+        count++;
+    }
+    assert_true(count <= 1);
+    const char *labels = strchr(text, '{');
+    return labels != NULL ? labels : text;
+}
+
+#define LABELS(mta, rejected, bounces)                                                                                 \
+    "{mta=\"" mta "\",rejected_recipients=\"" rejected "\",place=\"unknown\",bounces=\"" bounces "\"}"
+
+static void test_nothing_seen(void **state)
+{
+    const struct tally *tally = *state;
+    assert_string_equal(shown_now(tally), "");
+    coverage_saw_offer(true);
+    assert_string_equal(shown_now(tally), "");
+}
+
+static void test_kinds(void **state)
+{
+    static const struct {
+        bool offered;
+        enum label_mta mta;
+        const char *labels;
+    } rows[] = {
+        {true, mta_postfix, LABELS("postfix", "all", "no")},    {false, mta_postfix, LABELS("postfix", "none", "no")},
+        {true, mta_sendmail, LABELS("sendmail", "late", "no")}, {false, mta_sendmail, LABELS("sendmail", "none", "no")},
+        {true, mta_other, LABELS("other", "all", "no")},        {false, mta_other, LABELS("other", "none", "no")},
+        {true, mta_postfix, LABELS("postfix", "all", "no")},
+    };
+    const struct tally *tally = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        coverage_saw_offer(rows[i].offered);
+        coverage_saw_mta(tally, rows[i].mta);
+        assert_string_equal(shown_now(tally), rows[i].labels);
+        coverage_saw_mta(tally, rows[i].mta);
+        assert_string_equal(shown_now(tally), rows[i].labels);
+    }
+}
+
+/* A bounce is seen once and for all. */
+static void test_bounces(void **state)
+{
+    const struct tally *tally = *state;
+    coverage_saw_offer(true);
+    coverage_saw_mta(tally, mta_postfix);
+    coverage_saw_bounce(tally, mta_postfix);
+    assert_string_equal(shown_now(tally), LABELS("postfix", "all", "yes"));
+    coverage_saw_mta(tally, mta_postfix);
+    coverage_saw_bounce(tally, mta_postfix);
+    assert_string_equal(shown_now(tally), LABELS("postfix", "all", "yes"));
+    coverage_saw_mta(tally, mta_sendmail);
+    assert_string_equal(shown_now(tally), LABELS("sendmail", "late", "yes"));
+}
+
+enum { THREADS = 3, TURNS = 100000 };
+
+static void *see(void *context)
+{
+    const struct tally *tally = context;
+    for (int i = 0; i < TURNS; i++) {
+        coverage_saw_mta(tally, (enum label_mta)(i % mta_COUNT));
+        if (i == TURNS / 2)
+            coverage_saw_bounce(tally, mta_postfix);
+    }
+    return NULL;
+}
+
+/* Two MTAs at one filter, in sessions that begin at the same time: when all is quiet there is one series, that of the last. */
+static void test_threads(void **state)
+{
+    struct tally *tally = *state;
+    coverage_saw_offer(true);
+    for (int round = 0; round < 5; round++) {
+        pthread_t threads[THREADS];
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, see, tally), 0);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        assert_string_not_equal(shown_now(tally), "");
+        coverage_saw_mta(tally, mta_postfix);
+        assert_string_equal(shown_now(tally), LABELS("postfix", "all", "yes"));
+    }
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_nothing_seen), TEST(test_kinds), TEST(test_bounces),
+                                       TEST(test_threads)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
