@@ -79,15 +79,13 @@ __attribute__((format(printf, 2, 0))) static void write_line(enum log_level leve
                                                              va_list arguments)
 {
     char message[LINE_MAX_BYTES];
-    if (level > state.level)
-        return;
     vsnprintf(message, sizeof message, format, arguments);
     for (char *c = message; *c != '\0'; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
     }
     pthread_mutex_lock(&state.lock);
-    if (within_burst())
+    if (level <= state.level && within_burst())
         put(level, message);
     pthread_mutex_unlock(&state.lock);
 }

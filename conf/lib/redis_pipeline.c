@@ -52,7 +52,7 @@ static bool reserve(struct redis_pipeline *pipeline, size_t more)
     }
     if (pipeline->commands == pipeline->replies_size) {
         size_t size = pipeline->replies_size * 2 + 8;
-        struct redis_reply **replies = realloc(pipeline->replies, size * sizeof *replies);
+        struct redis_reply **replies = realloc(pipeline->replies, size * sizeof(struct redis_reply *));
         if (replies == NULL)
             return false;
         pipeline->replies = replies;

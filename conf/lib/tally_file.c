@@ -231,8 +231,7 @@ const char *tally_file_check(const struct tally_header *header, size_t bytes)
 uint64_t tally_file_copy_checksum(const struct tally_header *header)
 {
     const char *start = (const char *)header;
-    uint64_t hash =
-        hash_bytes(HASH_BEGINS, start + header->totals_at, (size_t)header->total_count * sizeof(uint64_t));
+    uint64_t hash = hash_bytes(HASH_BEGINS, start + header->totals_at, (size_t)header->total_count * sizeof(uint64_t));
     return hash_bytes(hash, start + header->names_at, header->bytes - header->names_at);
 }
 

@@ -166,17 +166,12 @@ static struct tally_header *map_new(int fd, size_t bytes)
     return map == MAP_FAILED ? NULL : map;
 }
 
-/* The new tally as a file that replaces the one before; -1 with *warning. */
-static int make_file(const char *run_directory, const struct tally_inheritance *inheritance,
-                     struct tally_header **header, struct failure *warning)
+/* The new tally as the file `path` in `place`; -1 with errno. */
+static int try_file(const char *run_directory, const char *place, const char *path,
+                    const struct tally_inheritance *inheritance, struct tally_header **header)
 {
-    char place[128 + SERIES_TEXT_MAX], path[PATH_MAX], fresh[PATH_MAX + 8];
+    char fresh[PATH_MAX + 8];
     size_t bytes = tally_file_bytes(inheritance->from);
-    if (!choose_place(run_directory, place, sizeof place)) {
-        warn(warning, "run_directory %s is not on tmpfs, nor is /dev/shm", run_directory);
-        return -1;
-    }
-    snprintf(path, sizeof path, "%s/%s", place, TALLY_FILE);
     snprintf(fresh, sizeof fresh, "%s.new", path);
     unlink(fresh);
     int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -186,13 +181,36 @@ static int make_file(const char *run_directory, const struct tally_inheritance *
         if (rename(fresh, path) == 0 && (strcmp(place, run_directory) == 0 || link_from(run_directory, path)))
             return fd;
     }
-    warn(warning, "%s cannot be made: %s", path, strerror(errno));
+    int error = errno;
     if (*header != NULL)
         munmap(*header, bytes);
     if (fd >= 0)
         close(fd);
     unlink(fresh);
+    errno = error;
     return -1;
+}
+
+/* The new tally as a file that replaces the one before; -1 with *warning. What the one before held is in memory by now: where there is
+ * no room beside it, it has to go first, and in no case may it stay and be taken for the totals later. */
+static int make_file(const char *run_directory, const struct tally_inheritance *inheritance,
+                     struct tally_header **header, struct failure *warning)
+{
+    char place[128 + SERIES_TEXT_MAX], path[PATH_MAX];
+    if (!choose_place(run_directory, place, sizeof place)) {
+        warn(warning, "run_directory %s is not on tmpfs, nor is /dev/shm", run_directory);
+        return -1;
+    }
+    snprintf(path, sizeof path, "%s/%s", place, TALLY_FILE);
+    int fd = try_file(run_directory, place, path, inheritance, header);
+    int error = errno;
+    if (fd < 0 && unlink(path) == 0) {
+        fd = try_file(run_directory, place, path, inheritance, header);
+        error = errno;
+    }
+    if (fd < 0)
+        warn(warning, "%s cannot be made: %s", path, strerror(error));
+    return fd;
 }
 
 static int make_anonymous(const struct tally_inheritance *inheritance, struct tally_header **header,
@@ -277,6 +295,8 @@ bool tally_copy(const struct tally *tally, const char *state_directory, bool cle
              path, strerror(errno));
     if (fd >= 0)
         close(fd);
+    if (fd >= 0 && !done)
+        unlink(fresh);
     int directory = done ? open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (directory >= 0) {
         fsync(directory);

@@ -4,12 +4,13 @@ It keeps each series under its name as it is written, `name{label="value"}`, and
 that sum or overwrite hide just the faults that we look for."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 PAIR = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
 SERIES = re.compile(rf"({NAME})(?:\{{({PAIR}(?:,{PAIR})*)\}})?")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"')
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 SPECIAL = {"NaN": Decimal("NaN"), "+Inf": Decimal("Infinity"), "-Inf": Decimal("-Infinity")}
 PARTS = ("_bucket", "_sum", "_count")
 
@@ -20,10 +21,11 @@ class Malformed(AssertionError):
 
 def number(text):
     """Exact: no rounding hides a lost count."""
-    try:
-        return SPECIAL[text] if text in SPECIAL else Decimal(text)
-    except InvalidOperation:
-        raise Malformed(f"{text!r} is no number") from None
+    if text in SPECIAL:
+        return SPECIAL[text]
+    if not NUMBER.fullmatch(text):
+        raise Malformed(f"{text!r} is no number")
+    return Decimal(text)
 
 
 def name_of(series):
@@ -75,7 +77,7 @@ class Metrics:
             self.once(self.help, family, words, line)
         elif not line.startswith("#") and line:
             match = SERIES.match(line)
-            if not match or line[match.end()] != " ":
+            if not match or line[match.end() : match.end() + 1] != " ":
                 raise Malformed(f"not a series: {line!r}")
             self.once(self.values, match.group(0), number(line[match.end() + 1 :]), line)
 

@@ -1,4 +1,4 @@
-"""What the tables and the manual pages say, read without the programs: both sides of the comparisons in test_documentation."""
+"""What the tables and the manual pages say, read without the programs: the two sides that test_documentation compares."""
 
 import re
 from pathlib import Path
@@ -88,7 +88,8 @@ class Manual:
         for head, lines in self.items("OPTIONS"):
             text = " ".join(line for line in lines if line != ".Pp")
             said = re.search(r"^(.*) Type: (.*?)\. Default: (.*)\. Takes effect at a (reload|restart)\.", text)
-            found[head.removeprefix("Cm ")] = dict(zip(("help", "type", "default", "reload"), said.groups(), strict=True))
+            names = ("help", "type", "default", "reload")
+            found[head.removeprefix("Cm ")] = dict(zip(names, said.groups(), strict=True))
         return found
 
 

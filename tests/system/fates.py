@@ -26,7 +26,13 @@ SPAM = [
 ]
 SIZES = [1, 999, 1000, 1001, 10_000, 10_001, 100_000, 100_001, 999_999, 1_000_000, 1_000_001, 10_000_000, 25_000_001]
 NUMBERS = [1, 1, 1, 2, 2, 3, 4, 5]
-PARAMETERS = [" SIZE={}", " SIZE={} BODY=8BITMIME", " BODY=8BITMIME size={}", " RET=HDRS SIZE={} ENVID=x1"]
+PARAMETERS = [
+    " SIZE={}",
+    " SIZE={} BODY=8BITMIME",
+    " BODY=8BITMIME size={}",
+    " RET=HDRS SIZE={} ENVID=x1",
+    " ENVID=SIZE=3 SIZE={}",
+]
 UNDECLARED = ["", "", " BODY=7BIT", " ENVID=SIZE=3"]
 LEAVE = ["vanish", "reset"]
 

@@ -53,10 +53,6 @@ class Scope(Milterscope):
         self.process = Process(self.command(), log)
         self.began = time.monotonic()
 
-    def age(self):
-        """Seconds since it was started last."""
-        return time.monotonic() - self.began
-
     def start(self):
         self.begin()
         wait_until(self.answers, "the milter socket answers a negotiation")

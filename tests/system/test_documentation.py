@@ -81,7 +81,8 @@ def test_uncommented_sample_is_the_default(folder):
     file = folder / "uncommented.yaml"
     file.write_text(uncommented_sample())
     assert printed(file) == printed("/dev/null")
-    assert set(re.findall(r"^ *(\w+): .", file.read_text(), flags=re.MULTILINE)) == {path.split(".")[-1] for path in options()}
+    names = {path.split(".")[-1] for path in options()}
+    assert set(re.findall(r"^ *(\w+): .", file.read_text(), flags=re.MULTILINE)) == names
 
 
 @pytest.mark.parametrize("page", [FILTER, EXPORTER], ids=["milterscope", "exporter"])
@@ -232,7 +233,8 @@ def test_readme_names_the_variables_of_run():
     named = set(re.findall(r"`([A-Z_]+)` \(", README)) - {"PREFIX"}
     known = dict(re.findall(r"\b([A-Z_]+)\s\(([\w/.]+)", (SCRIPTS / "run").read_text().split("set -eu")[0]))
     assert named == set(known)
-    assert all(f"`{name}` (`{default}`" in README or f"`{name}` ({default}" in README for name, default in known.items())
+    for name, default in known.items():
+        assert f"`{name}` (`{default}`" in README or f"`{name}` ({default}" in README
 
 
 # ---- manual pages
@@ -347,7 +349,7 @@ def test_every_file_has_its_place():
 
 
 def build_catalogue(folder, add):
-    """Compiles the catalogue with one more row in metrics.def; returns whether that worked, and what the compiler said."""
+    """Compiles the catalogue with one more row in metrics.def: whether that worked, and what the compiler said."""
     tree = folder / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(TOP / "conf", tree / "conf")

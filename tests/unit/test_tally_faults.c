@@ -90,21 +90,39 @@ static void test_no_tmpfs_at_all(void **state)
     assert_int_equal(files_in(made->run), 0);
 }
 
-/* Where the file cannot be made the totals of the run before go on in anonymous memory. */
-static void test_no_space(void **state)
+/* Where the file cannot be made beside the one before, it is made in its place. */
+static void test_space_for_one(void **state)
 {
     struct made *made = *state;
-    char warning[512];
     int *const times[] = {&faults.posix_fallocate, &faults.mmap, &faults.rename};
     make(made);
     tally_add(&made->tally, SERIES_0(push_total), 41);
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         *times[i] = 1;
-        snprintf(warning, sizeof warning, "%s cannot be made: %s", path_in(made->run), strerror(ENOSPC));
+        make(made);
+        assert_true(made->persistent);
+        assert_string_equal(made->warning.text, "");
+        assert_int_equal(*times[i], 0);
+        assert_int_equal(total_of(made, SERIES_0(push_total)), 41);
+        assert_int_equal(files_in(made->run), 1);
+    }
+}
+
+/* Where it cannot be made at all the totals of the run before go on in anonymous memory, and its file must not be taken for them later. */
+static void test_no_space(void **state)
+{
+    struct made *made = *state;
+    char warning[512];
+    int *const times[] = {&faults.posix_fallocate, &faults.mmap, &faults.rename};
+    snprintf(warning, sizeof warning, "%s cannot be made: %s", path_in(made->run), strerror(ENOSPC));
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        make(made);
+        tally_add(&made->tally, SERIES_0(push_total), 41);
+        *times[i] = 2;
         expect_anonymous(made, warning);
         assert_int_equal(*times[i], 0);
         assert_int_equal(total_of(made, SERIES_0(push_total)), 42);
-        assert_int_equal(files_in(made->run), 1); /* the one of the run before, and no other */
+        assert_int_equal(files_in(made->run), 0);
     }
 }
 
@@ -282,6 +300,7 @@ int main(void)
         PLACES_TEST(test_run_directory_on_disk),
         PLACES_TEST(test_folder_of_others),
         PLACES_TEST(test_no_tmpfs_at_all),
+        PLACES_TEST(test_space_for_one),
         PLACES_TEST(test_no_space),
         PLACES_TEST(test_nothing_possible),
         PLACES_TEST(test_run_directory_missing),

@@ -1,0 +1,235 @@
+/* milter/pusher/settle.c: what is asked after a power failure, and what is made of the answers. These are written as a server sends
+ * them, and read by the real reader of replies. */
+#include "tests/unit/tally_form.h"
+
+#include "conf/lib/log.h"
+#include "conf/lib/redis.h"
+#include "conf/lib/redis_pipeline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static struct redis_pipeline answers;
+static char asked[512]; /* commands, as text */
+static char logged[256];
+
+static const struct redis_reply *fake_reply(const struct redis *redis, size_t i)
+{
+    (void)redis;
+    return i < answers.replied ? answers.replies[i] : NULL;
+}
+
+static void fake_command(struct redis *redis, size_t count, const char *const *arguments, const size_t *lengths)
+{
+    (void)redis;
+    (void)lengths;
+    for (size_t i = 0; i < count; i++) {
+        strcat(asked, arguments[i]);
+        strcat(asked, i + 1 < count ? " " : "\n");
+    }
+}
+
+#define redis_reply(redis, i) fake_reply(redis, i)
+#define redis_command         fake_command
+#define log_info(text)        snprintf(logged, sizeof logged, "info: %s", text)
+#define log_warning(text)     snprintf(logged, sizeof logged, "warning: %s", text)
+#include "milter/pusher/settle.c"
+#undef redis_reply
+#undef redis_command
+#undef log_info
+#undef log_warning
+
+#include <cmocka.h>
+
+#define ID    "0123456789abcdeffedcba9876543210"
+#define OWNER "$69\r\n" ID ":a09da96c-e5bf-4353-bcbc-3915bf7e66ea\r\n"
+
+/* A settling tally with the id above: push_total had 10 in the copy, and 3 were counted since; nothing else. */
+static int begin(void **state)
+{
+    static struct tally tally;
+    form_fresh(&tally);
+    atomic_store(&tally.header->id[0], 0x0123456789abcdefu);
+    atomic_store(&tally.header->id[1], 0xfedcba9876543210u);
+    atomic_store(&tally.base[SERIES_0(push_total)], 10);
+    atomic_store(&tally.totals[SERIES_0(push_total)], 13);
+    atomic_store(&tally.header->state, tally_settling);
+    logged[0] = asked[0] = '\0';
+    *state = &tally;
+    return 0;
+}
+
+static int end(void **state)
+{
+    redis_pipeline_free(&answers);
+    answers = (struct redis_pipeline){.bytes = NULL};
+    form_free(*state);
+    return 0;
+}
+
+/* The server says this to the two questions. */
+static void answer(const char *said)
+{
+    static const char *const ping[] = {"PING"};
+    redis_pipeline_clear(&answers);
+    struct redis_reader *reader = redis_reader_new();
+    redis_pipeline_add(&answers, 1, ping, NULL);
+    redis_pipeline_add(&answers, 1, ping, NULL);
+    assert_null(redis_pipeline_take(&answers, reader, said, strlen(said)));
+    assert_int_equal(answers.replied, 2);
+    redis_reader_free(reader);
+}
+
+static uint64_t total(const struct tally *tally, unsigned i)
+{
+    return atomic_load(&tally->totals[i]);
+}
+
+static bool is_settling(const struct tally *tally)
+{
+    return atomic_load(&tally->header->state) == tally_settling;
+}
+
+static void test_questions(void **state)
+{
+    char owner[80];
+    memset(owner, 'x', sizeof owner);
+    settle_ask(NULL, "mx1.example.org");
+    assert_string_equal(asked, "HGET ms1:{mx1.example.org}:meta owner\nHGETALL ms1:{mx1.example.org}:counters\n");
+    struct tally *tally = *state;
+    strcpy(tally->header->boot_id, "a09da96c-e5bf-4353-bcbc-3915bf7e66ea");
+    settle_owner(tally, owner);
+    assert_string_equal(owner, ID ":a09da96c-e5bf-4353-bcbc-3915bf7e66ea");
+}
+
+/* Redis knows this tally: totals are raised by what it holds more than the copy. */
+static void test_raised(void **state)
+{
+    static const struct {
+        const char *counters;
+        uint64_t pushes, busy;
+    } rows[] = {
+        {"*0\r\n", 13, 0},
+        {"*2\r\n$22\r\nmilterscope_push_total\r\n$2\r\n17\r\n", 20, 0},
+        {"*2\r\n$22\r\nmilterscope_push_total\r\n$2\r\n10\r\n", 13, 0},
+        {"*2\r\n$22\r\nmilterscope_push_total\r\n$1\r\n9\r\n", 13, 0},
+        {"*4\r\n$37\r\nmilterscope_filter_busy_seconds_total\r\n$8\r\n1.500001\r\n$22\r\nmilterscope_push_total\r\n$"
+         "2\r\n11\r\n",
+         14, 1500001},
+        /* what is no total of ours, or no number, is nothing */
+        {"*6\r\n$8\r\nof_other\r\n$1\r\n7\r\n$22\r\nmilterscope_push_total\r\n$3\r\n-99\r\n$37\r\nmilterscope_filter_"
+         "busy_seconds_"
+         "total\r\n$3\r\n1e9\r\n",
+         13, 0},
+        {"*2\r\n$22\r\nmilterscope_push_total\r\n$20\r\n99999999999999999999\r\n", 13, 0},
+        {"*3\r\n$22\r\nmilterscope_push_total\r\n$2\r\n17\r\n$22\r\nmilterscope_push_total\r\n", 20, 0},
+        {"*2\r\n*1\r\n:1\r\n:5\r\n", 13, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char said[1024], id[33];
+        assert_int_equal(i > 0 ? begin(state) : 0, 0);
+        struct tally *tally = *state;
+        snprintf(said, sizeof said, OWNER "%s", rows[i].counters);
+        answer(said);
+        assert_null(settle_take(NULL, tally));
+        assert_false(is_settling(tally));
+        for (unsigned j = 0; j < total_COUNT; j++) {
+            uint64_t expected = j == SERIES_0(push_total)                  ? rows[i].pushes
+                                : j == SERIES_0(filter_busy_seconds_total) ? rows[i].busy
+                                                                           : 0;
+            if (total(tally, j) != expected)
+                fail_msg("row %zu: total %u is %llu", i, j, (unsigned long long)total(tally, j));
+        }
+        tally_id_text(tally, id);
+        assert_string_equal(id, ID);
+        assert_string_equal(logged, "info: totals raised to what Redis holds of them");
+        if (i + 1 < sizeof rows / sizeof rows[0])
+            form_free(tally);
+    }
+}
+
+/* Redis knows another tally, or none: a new one begins with what was counted since the start. */
+static void test_reset(void **state)
+{
+    static const char *const owners[] = {
+        "$-1\r\n",
+        "$0\r\n\r\n",
+        "$69\r\n1123456789abcdeffedcba9876543210:a09da96c-e5bf-4353-bcbc-3915bf7e66ea\r\n",
+        "$31\r\n0123456789abcdeffedcba987654321\r\n",
+    };
+    for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++) {
+        char said[512], id[33];
+        assert_int_equal(i > 0 ? begin(state) : 0, 0);
+        struct tally *tally = *state;
+        snprintf(said, sizeof said, "%s*2\r\n$22\r\nmilterscope_push_total\r\n$2\r\n17\r\n", owners[i]);
+        answer(said);
+        assert_null(settle_take(NULL, tally));
+        assert_false(is_settling(tally));
+        assert_int_equal(total(tally, SERIES_0(push_total)), 3);
+        tally_id_text(tally, id);
+        assert_string_not_equal(id, ID);
+        assert_string_equal(
+            logged, "warning: totals were lost with the power, and Redis does not hold them: a new tally begins at 0");
+        if (i + 1 < sizeof owners / sizeof owners[0])
+            form_free(tally);
+    }
+}
+
+/* An answer that is none decides nothing. */
+static void test_errors(void **state)
+{
+    static const struct {
+        const char *said, *wrong;
+    } rows[] = {
+        {"-NOPERM no\r\n*0\r\n", "NOPERM no"},
+        {"-WRONGTYPE no\r\n-NOPERM no\r\n", "WRONGTYPE no"},
+        {OWNER "-WRONGTYPE no\r\n", "WRONGTYPE no"},
+        {"$-1\r\n-LOADING no\r\n", "LOADING no"},
+        {OWNER "$-1\r\n", ""},
+        {OWNER "+OK\r\n", "OK"},
+        {":1\r\n*0\r\n", ""},
+        {"*0\r\n*0\r\n", ""},
+    };
+    struct tally *tally = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        answer(rows[i].said);
+        const struct redis_reply *wrong = settle_take(NULL, tally);
+        assert_non_null(wrong);
+        assert_string_equal(redis_reply_text(wrong, NULL), rows[i].wrong);
+        assert_true(is_settling(tally));
+        assert_int_equal(total(tally, SERIES_0(push_total)), 13);
+        assert_string_equal(logged, "");
+    }
+}
+
+/* Redis is waited for a minute, and not longer. */
+static void test_wait(void **state)
+{
+    struct tally *tally = *state;
+    assert_true(settle_wait(tally));
+    atomic_store(&tally->header->begun_ms, tally_clock_ms() - TALLY_SETTLE_MS + 10 * 1000);
+    assert_true(settle_wait(tally));
+    assert_int_equal(total(tally, SERIES_0(push_total)), 13);
+    assert_string_equal(logged, "");
+    atomic_store(&tally->header->begun_ms, tally_clock_ms() - TALLY_SETTLE_MS);
+    assert_false(settle_wait(tally));
+    assert_false(is_settling(tally));
+    assert_int_equal(total(tally, SERIES_0(push_total)), 3);
+    assert_string_equal(logged,
+                        "warning: totals were lost with the power, and Redis cannot be asked: a new tally begins at 0");
+    logged[0] = '\0';
+    assert_false(settle_wait(tally));
+    assert_int_equal(total(tally, SERIES_0(push_total)), 3);
+    assert_string_equal(logged, "");
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_questions), TEST(test_raised), TEST(test_reset), TEST(test_errors), TEST(test_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
