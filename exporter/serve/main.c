@@ -20,6 +20,7 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGUSR1);
+    sigaddset(signals, SIGHUP);
     sigprocmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -76,7 +77,7 @@ static int serve(const char *file, struct settings *settings, struct source *sou
     notify_ready("serving");
     for (int number = 0; number != SIGTERM && number != SIGINT;) {
         number = sigtimedwait(signals, NULL, &second);
-        if (number == SIGUSR1)
+        if (number == SIGUSR1 || number == SIGHUP)
             reload(file, settings, source);
         http_expire(http);
         if (source_alive(source))

@@ -188,7 +188,10 @@ int main(int argc, char **argv)
         fputs("milterscope-pusher is started by milterscope(8)\n", stderr);
         return EX_USAGE;
     }
-    signal(SIGPIPE, SIG_IGN);
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1,
+                                  SIGUSR2}; /* meant for the supervisor, who tells us over the socket pair */
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        signal(ignored[i], SIG_IGN);
     srandom((unsigned)(tally_clock_ms() ^ getpid()));
     if (!start(process, &failure)) {
         log_error("%s", failure.text);
