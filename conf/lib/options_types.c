@@ -257,7 +257,7 @@ TYPE(group, print_text, false, "auto, the name of a group, or nothing (\"\") to 
 TYPE(number, print_number, false, "a whole number in decimal digits")
 TYPE(seconds, print_seconds, false, "seconds, such as 2 or 0.5")
 TYPE(boolean, print_boolean, false, "true or false")
-TYPE(redis_url, print_text, false, "redis://host:port/db or unix:///path")
+TYPE(redis_url, print_text, false, "redis://host:port/db, unix:///path or sentinel://host:port,host:port/name")
 TYPE(text, print_text, false, "a text")
 TYPE(file, print_text, false, "an absolute path of a file")
 TYPE(listen, print_listen, true, "addresses such as 127.0.0.1:19154 or [::1]:19154")

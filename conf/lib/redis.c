@@ -1,12 +1,14 @@
 /* One connection to Redis: a state machine over a non-blocking socket.
  *
- *     resolving -> connecting -> greeting -> exchanging -> finished
+ *     finding -> resolving -> connecting -> greeting -> exchanging -> finished
  *
- * Each state has a step that goes as far as it can without waiting. Greeting and exchange are both pipelines: commands out,
- * replies in. Whatever goes wrong closes the socket, so a late reply can never be taken for that of the next command. */
+ * Each state has a step that goes as far as it can without waiting. Finding: where the URL names sentinels, they are asked for the
+ * master, each time anew. Greeting and exchange are both pipelines: commands out, replies in. Whatever goes wrong closes the socket, so
+ * a late reply can never be taken for that of the next command. */
 #include "conf/lib/redis.h"
 
-#include "conf/lib/redis_pipeline.h"
+#include "conf/lib/redis_greeting.h"
+#include "conf/lib/redis_sentinel.h"
 #include "conf/lib/redis_socket.h"
 
 #include <errno.h>
@@ -15,19 +17,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 16 << 10, PASSWORD_MAX = 1024, RETRY_RESOLVING_MS = 100, GREETINGS_MAX = 3 };
+enum { READ_BYTES = 16 << 10, RETRY_RESOLVING_MS = 100, FIND_AGAIN_US = 100 * 1000, SERVER_BYTES = 128 };
 
-enum state { resolving, connecting, greeting, exchanging, idle, finished, failed };
+enum state { finding, resolving, connecting, greeting, exchanging, idle, finished, failed };
 
 struct redis {
     const struct settings *settings;
     char name[SETTINGS_NAME_MAX];
-    struct redis_url url;
-    char server[128]; /* its address, for people */
+    struct redis_url url;              /* of the server; behind sentinels of the master, once they have named it */
+    struct redis_sentinels *sentinels; /* NULL: the URL of the settings names the server */
+    bool replica_found;                /* there, in this exchange */
+    char server[SERVER_BYTES];         /* its address, or that of the sentinels, for people */
     enum state state;
     bool prepared; /* commands were added since the last exchange */
-    struct redis_pipeline commands, greeting;
-    const char *greetings[GREETINGS_MAX]; /* what each command of the greeting is */
+    struct redis_pipeline commands;
+    struct redis_greeting greeting;
     struct redis_resolution *resolution;
     struct redis_addresses addresses;
     size_t address; /* the one that is tried */
@@ -37,7 +41,7 @@ struct redis {
     struct redis_reader *reader;
     int64_t deadline; /* microseconds of CLOCK_MONOTONIC */
     enum label_error error;
-    char error_text[400];
+    char error_text[2 * SERVER_BYTES + 264];
 };
 
 static int64_t clock_us(void)
@@ -54,6 +58,7 @@ static void disconnect(struct redis *redis)
     if (redis->fd >= 0)
         close(redis->fd);
     redis_reader_free(redis->reader);
+    redis_sentinels_stop(redis->sentinels);
     redis->fd = -1;
     redis->reader = NULL;
 }
@@ -62,15 +67,50 @@ static void disconnect(struct redis *redis)
 __attribute__((format(printf, 3, 4))) static bool give_up(struct redis *redis, enum label_error error,
                                                           const char *format, ...)
 {
-    char reason[256];
+    char reason[256], master[SERVER_BYTES] = "";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    snprintf(redis->error_text, sizeof redis->error_text, "%s: %s", redis->server, reason);
+    if (redis->sentinels != NULL && redis->url.host[0] != '\0')
+        redis_url_text(&redis->url, master, sizeof master);
+    snprintf(redis->error_text, sizeof redis->error_text, "%s: %s%s%s", redis->server, master,
+             master[0] != '\0' ? ": " : "", reason);
     redis->error = error;
+    if (redis->state < exchanging)
+        redis_sentinels_doubt(redis->sentinels);
     redis->state = failed;
     disconnect(redis);
+    return true;
+}
+
+/* Begins to connect. Sentinels that named a replica get a little time to learn better. */
+static void connect_anew(struct redis *redis, bool replica_found)
+{
+    redis->state = redis->sentinels == NULL ? resolving : finding;
+    redis->replica_found = replica_found;
+    if (redis->sentinels == NULL)
+        return;
+    if (!replica_found)
+        redis->url.host[0] = '\0';
+    redis_sentinels_start(redis->sentinels, clock_us() + (replica_found ? FIND_AGAIN_US : 0), redis->deadline);
+}
+
+static bool step_find(struct redis *redis)
+{
+    const struct redis_url before = redis->url;
+    enum redis_progress progress = redis_sentinels_step(redis->sentinels, &redis->url);
+    if (progress == redis_pending)
+        return false;
+    if (progress == redis_failed)
+        return give_up(redis, redis_sentinels_error(redis->sentinels), "%s",
+                       redis_sentinels_error_text(redis->sentinels));
+    redis->state = resolving;
+    if (strcmp(before.host, redis->url.host) == 0 && strcmp(before.port, redis->url.port) == 0)
+        return true;
+    redis->replica_found = false;
+    redis_resolution_drop(redis->resolution); /* of another name */
+    redis->resolution = NULL;
     return true;
 }
 
@@ -93,51 +133,13 @@ static bool step_resolve(struct redis *redis)
     return true;
 }
 
-/* The first line of the password file. NULL, or what is wrong. */
-static const char *read_password(const char *file, char *password)
-{
-    FILE *in = fopen(file, "re");
-    if (in == NULL)
-        return strerror(errno);
-    const char *got = fgets(password, PASSWORD_MAX, in);
-    fclose(in);
-    size_t length = got == NULL ? 0 : strcspn(password, "\r\n");
-    if (length == 0)
-        return "its first line is empty";
-    if (length == PASSWORD_MAX - 1)
-        return "its first line is too long";
-    password[length] = '\0';
-    return NULL;
-}
-
-static void greet(struct redis *redis, const char *what, size_t count, const char *const *arguments)
-{
-    redis->greetings[redis->greeting.commands % GREETINGS_MAX] = what;
-    redis_pipeline_add(&redis->greeting, count, arguments, NULL);
-}
-
-/* Prepares what a new connection begins with. */
 static bool prepare_greeting(struct redis *redis)
 {
-    char password[PASSWORD_MAX];
-    const struct settings *settings = redis->settings;
-    redis_pipeline_clear(&redis->greeting);
-    if (settings->redis_password_file[0] != '\0') {
-        const char *wrong = read_password(settings->redis_password_file, password);
-        if (wrong != NULL)
-            return give_up(redis, error_auth, "redis.password_file %.200s: %s", settings->redis_password_file, wrong);
-        if (settings->redis_user[0] != '\0')
-            greet(redis, "AUTH", 3, (const char *[]){"AUTH", settings->redis_user, password});
-        else
-            greet(redis, "AUTH", 2, (const char *[]){"AUTH", password});
-    }
-    if (strcmp(redis->url.database, "0") != 0)
-        greet(redis, "SELECT", 2, (const char *[]){"SELECT", redis->url.database});
-    greet(redis, "CLIENT", 3, (const char *[]){"CLIENT", "SETNAME", redis->name});
-    if (redis->greeting.broken)
-        return give_up(redis, error_other, "no memory");
+    struct redis_refusal refusal;
     redis->state = greeting;
-    return true;
+    return redis_greeting_prepare(&redis->greeting, redis->settings, redis->url.database, redis->name,
+                                  redis->sentinels != NULL, &refusal) ||
+           give_up(redis, refusal.error, "%s", refusal.text);
 }
 
 static bool next_address(struct redis *redis, int error)
@@ -172,27 +174,24 @@ static bool step_connect(struct redis *redis)
 
 /* ---- commands out, replies in ---- */
 
-/* Looks for a reply to the greeting that ends the connection. Only AUTH and SELECT must succeed, but a server that turns us away
- * says so in reply to whatever comes first. */
 static bool greeting_refused(struct redis *redis)
 {
-    for (size_t i = 0; i < redis->greeting.replied; i++) {
-        const struct redis_reply *reply = redis->greeting.replies[i];
-        const char *what = redis->greetings[i];
-        const char *text = redis_reply_text(reply, NULL);
-        enum label_error error = redis_classify(text);
-        if (redis_reply_kind(reply) != redis_error_reply)
-            continue;
-        if (strcmp(what, "CLIENT") == 0 && error != error_auth && error != error_connect)
-            continue;
-        if (strcmp(what, "AUTH") == 0 && error == error_other)
-            error = error_auth;
-        /* "ERR unknown command 'AUTH', with args beginning with: …" would put the password into the log. */
-        if (strcmp(what, "AUTH") == 0 && strstr(text, "with args") != NULL)
-            return give_up(redis, error, "the server does not know AUTH");
-        return give_up(redis, error, "%s: %s", what, text);
+    struct redis_refusal refusal;
+    return !redis_greeting_accepted(&redis->greeting, &refusal) && give_up(redis, refusal.error, "%s", refusal.text);
+}
+
+/* All replies are there. Sentinels that are behind name a server that is no master any more. */
+static bool greeted(struct redis *redis)
+{
+    if (greeting_refused(redis))
+        return true;
+    redis->state = exchanging;
+    if (redis->sentinels != NULL && redis_greeting_by_replica(&redis->greeting)) {
+        disconnect(redis);
+        redis_sentinels_doubt(redis->sentinels);
+        connect_anew(redis, true);
     }
-    return false;
+    return true;
 }
 
 static void send_commands(const struct redis *redis, struct redis_pipeline *pipeline)
@@ -226,18 +225,15 @@ static bool receive_replies(struct redis *redis, struct redis_pipeline *pipeline
 
 static bool step_pipeline(struct redis *redis)
 {
-    struct redis_pipeline *pipeline = redis->state == greeting ? &redis->greeting : &redis->commands;
+    struct redis_pipeline *pipeline = redis->state == greeting ? &redis->greeting.pipeline : &redis->commands;
     send_commands(redis, pipeline);
     if (!receive_replies(redis, pipeline))
         return true;
     if (pipeline->replied < pipeline->commands)
         return false;
-    if (redis->state == greeting) {
-        if (!greeting_refused(redis))
-            redis->state = exchanging;
-    } else {
-        redis->state = finished;
-    }
+    if (redis->state == greeting)
+        return greeted(redis);
+    redis->state = finished;
     return true;
 }
 
@@ -245,6 +241,7 @@ static bool step_pipeline(struct redis *redis)
 
 struct redis *redis_open(const struct settings *settings, const char *name)
 {
+    struct redis_sentinel_list sentinels;
     struct redis *redis = calloc(1, sizeof *redis);
     if (redis == NULL)
         return NULL;
@@ -252,12 +249,16 @@ struct redis *redis_open(const struct settings *settings, const char *name)
     redis->fd = -1;
     redis->state = idle;
     snprintf(redis->name, sizeof redis->name, "%s", name);
-    redis_url_parse(settings->redis_url, &redis->url); /* the configuration was checked */
-    if (redis->url.path[0] != '\0')
-        snprintf(redis->server, sizeof redis->server, "unix://%s", redis->url.path);
-    else
-        snprintf(redis->server, sizeof redis->server, "redis://%.100s:%s", redis->url.host, redis->url.port);
-    return redis;
+    redis_url_parse(settings->redis_url, &redis->url, &sentinels); /* the configuration was checked */
+    redis_url_text(&redis->url, redis->server, sizeof redis->server);
+    if (sentinels.count == 0)
+        return redis;
+    snprintf(redis->server, sizeof redis->server, "%.*s", (int)strcspn(settings->redis_url, "?"), settings->redis_url);
+    redis->sentinels = redis_sentinels_open(&sentinels, settings->redis_timeout, name);
+    if (redis->sentinels != NULL)
+        return redis;
+    redis_close(redis);
+    return NULL;
 }
 
 void redis_close(struct redis *redis)
@@ -266,7 +267,8 @@ void redis_close(struct redis *redis)
         return;
     disconnect(redis);
     redis_resolution_drop(redis->resolution);
-    redis_pipeline_free(&redis->greeting);
+    redis_sentinels_close(redis->sentinels);
+    redis_pipeline_free(&redis->greeting.pipeline);
     redis_pipeline_free(&redis->commands);
     free(redis);
 }
@@ -278,6 +280,11 @@ static void begin(struct redis *redis)
         disconnect(redis);
     redis->state = idle;
     redis_pipeline_clear(&redis->commands);
+}
+
+void redis_hang_up(struct redis *redis)
+{
+    disconnect(redis);
 }
 
 void redis_command(struct redis *redis, size_t count, const char *const *arguments, const size_t *lengths)
@@ -307,22 +314,28 @@ void redis_start(struct redis *redis, int64_t timeout)
         redis->state = exchanging;
     } else {
         disconnect(redis);
-        redis->state = resolving;
+        connect_anew(redis, false);
     }
+}
+
+static void out_of_time(struct redis *redis)
+{
+    if (redis->replica_found)
+        give_up(redis, error_readonly, "is not a master, though a sentinel names it");
+    else
+        give_up(redis, error_timeout, redis->state < greeting ? "not connected in time" : "no answer in time");
 }
 
 enum redis_progress redis_step(struct redis *redis)
 {
     static bool (*const steps[])(struct redis *) = {
-        [resolving] = step_resolve,
-        [connecting] = step_connect,
-        [greeting] = step_pipeline,
-        [exchanging] = step_pipeline,
+        [finding] = step_find,      [resolving] = step_resolve,   [connecting] = step_connect,
+        [greeting] = step_pipeline, [exchanging] = step_pipeline,
     };
     while (redis->state < idle && steps[redis->state](redis)) {
     }
     if (redis->state < idle && clock_us() >= redis->deadline)
-        give_up(redis, error_timeout, redis->state < greeting ? "not connected in time" : "no answer in time");
+        out_of_time(redis);
     if (redis->state < idle)
         return redis_pending;
     return redis->state == failed ? redis_failed : redis_done;
@@ -341,6 +354,10 @@ int redis_wait(const struct redis *redis, struct pollfd *wait)
     *wait = (struct pollfd){.fd = redis->fd, .events = POLLIN};
     if (redis->state >= idle)
         return 0;
+    if (redis->state == finding) {
+        int ms = redis_sentinels_wait(redis->sentinels, wait), left = milliseconds_until(redis->deadline);
+        return ms < left ? ms : left;
+    }
     if (redis->state == connecting) {
         wait->events = POLLOUT;
         return milliseconds_until(redis->address_deadline);
@@ -349,7 +366,7 @@ int redis_wait(const struct redis *redis, struct pollfd *wait)
         return RETRY_RESOLVING_MS;
     if (redis->state == resolving)
         wait->fd = redis_resolution_descriptor(redis->resolution);
-    if ((redis->state == greeting && redis->greeting.sent < redis->greeting.length) ||
+    if ((redis->state == greeting && redis->greeting.pipeline.sent < redis->greeting.pipeline.length) ||
         (redis->state == exchanging && redis->commands.sent < redis->commands.length))
         wait->events |= POLLOUT;
     return milliseconds_until(redis->deadline);

@@ -1,10 +1,13 @@
 /* A connection to one Redis server, with deadlines.
  *
+ * The URL names the server, or sentinels that know which server is the master: they are asked at every connect, and the server must
+ * say that it is one. User and password are for the server; sentinels are asked without.
+ *
  * hiredis formats commands and reads replies; the socket is ours: non-blocking, close-on-exec, MSG_NOSIGNAL, one absolute deadline an
- * exchange (name resolution in a helper thread, connect, AUTH, SELECT, commands, replies). An *exchange* is a list of commands, sent
- * as one pipeline, and their replies. After an error the connection is closed; the next exchange connects anew. Only commands of
- * Redis 6.2, RESP2. Traps that this avoids: hiredis' own I/O has no deadline after a reconnect, is killed by SIGPIPE and reads
- * late replies as those of the next command (hiredis 0.14).
+ * exchange (sentinels, name resolution in a helper thread, connect, AUTH, SELECT, ROLE, commands, replies). An *exchange* is a list
+ * of commands, sent as one pipeline, and their replies. After an error the connection is closed; the next exchange connects anew. Only
+ * commands of Redis 6.2, RESP2. Traps that this avoids: hiredis' own I/O has no deadline after a reconnect, is killed by SIGPIPE and
+ * reads late replies as those of the next command (hiredis 0.14).
  *
  * One connection belongs to one thread. hiredis may call abort() when memory runs out: the process that uses this must be one whose
  * death does not hurt mail. */
@@ -25,7 +28,8 @@ enum redis_progress {
     redis_failed,  /* see redis_error, redis_error_text; the connection is closed */
 };
 
-/* Checks a URL: redis://host[:port][/db], unix:///path[?db=N]. Returns NULL, or what is wrong with it (a literal). */
+/* Checks a URL: redis://host[:port][/db], unix:///path[?db=N], sentinel://host[:port],host[:port].../name[?db=N] with 16 sentinels at
+ * most. Returns NULL, or what is wrong with it (a literal). */
 const char *redis_check_url(const char *url);
 
 /* A connection that is not open yet. `settings` gives URL, user, password file (read at each connect, so that a password can change
@@ -33,6 +37,10 @@ const char *redis_check_url(const char *url);
  * SETNAME. NULL if memory is short. */
 struct redis *redis_open(const struct settings *settings, const char *name);
 void redis_close(struct redis *redis);
+
+/* Closes the connection after an exchange, so that the next one connects, and asks for the master, anew: for replies that say that this
+ * server is not, or not now, the one to talk to. The replies stay. */
+void redis_hang_up(struct redis *redis);
 
 /* Adds a command to the exchange in preparation. Arguments are copied; lengths NULL: NUL-terminated. */
 void redis_command(struct redis *redis, size_t count, const char *const *arguments, const size_t *lengths);

@@ -1,4 +1,5 @@
-/* Reading redis.url: redis://host[:port][/db], redis://[v6]:port/db, unix:///path[?db=N]. */
+/* Reading redis.url: redis://host[:port][/db], redis://[v6]:port/db, unix:///path[?db=N],
+ * sentinel://host[:port][,host[:port]]…/name[?db=N]. */
 #include "conf/lib/redis_url.h"
 
 #include "conf/lib/redis.h"
@@ -7,6 +8,9 @@
 #include <string.h>
 
 static const char too_long[] = "too long";
+static const char credentials[] = "holds an @; user and password belong in redis.user and redis.password_file";
+static const char host_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%";
+static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 static const char wrong_database[] = "the number of the database is to be from 0 to 65535";
 
 /* Copies `length` bytes and a NUL into `to`; false where there is not the room. */
@@ -37,6 +41,14 @@ static const char *parse_database(const char *text, struct redis_url *parsed)
     return NULL;
 }
 
+/* What may follow where a slash cannot say it: ?db=N. */
+static const char *parse_query(const char *text, struct redis_url *parsed)
+{
+    if (*text == '\0')
+        return NULL;
+    return strncmp(text, "?db=", 4) == 0 ? parse_database(text + 4, parsed) : "at the end only ?db=N is known";
+}
+
 static const char *parse_unix(const char *rest, struct redis_url *parsed)
 {
     size_t length = strcspn(rest, "?");
@@ -44,10 +56,7 @@ static const char *parse_unix(const char *rest, struct redis_url *parsed)
         return "unix:// is followed by the absolute path of a socket, as in unix:///run/redis/redis.sock";
     if (!copy(parsed->path, sizeof parsed->path, rest, length))
         return "the path of a Unix socket ends after 107 bytes";
-    if (rest[length] == '\0')
-        return NULL;
-    return strncmp(rest + length, "?db=", 4) == 0 ? parse_database(rest + length + 4, parsed)
-                                                  : "after the path only ?db=N is known";
+    return parse_query(rest + length, parsed);
 }
 
 /* Splits "host:port", "[v6]:port" or one of them without port. */
@@ -65,7 +74,7 @@ static const char *parse_host(const char *text, size_t length, struct redis_url 
         return "has no host";
     if (!copy(parsed->host, sizeof parsed->host, host, host_length))
         return too_long;
-    if (strspn(parsed->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%") != host_length)
+    if (strspn(parsed->host, host_characters) != host_length)
         return "the host is to be a name or an address";
     const char *port = host + host_length + (text[0] == '[' ? 1 : 0);
     if (port == text + length)
@@ -81,27 +90,87 @@ static const char *parse_tcp(const char *rest, struct redis_url *parsed)
 {
     size_t length = strcspn(rest, "/");
     if (memchr(rest, '@', length) != NULL)
-        return "holds an @; user and password belong in redis.user and redis.password_file";
+        return credentials;
     const char *wrong = parse_host(rest, length, parsed);
     if (wrong != NULL || rest[length] == '\0' || rest[length + 1] == '\0')
         return wrong;
     return parse_database(rest + length + 1, parsed);
 }
 
-const char *redis_url_parse(const char *url, struct redis_url *parsed)
+/* Splits "host:port,host:port,…". */
+static const char *parse_hosts(const char *text, size_t length, struct redis_sentinel_list *sentinels)
+{
+    char host[SETTINGS_PATH_MAX];
+    for (const char *end = text + length, *next; text <= end; text = next + 1) {
+        next = memchr(text, ',', (size_t)(end - text));
+        if (next == NULL)
+            next = end;
+        if (sentinels->count == REDIS_SENTINELS_MAX)
+            return "names more than 16 sentinels";
+        struct redis_url *parsed = &sentinels->list[sentinels->count++];
+        *parsed = (struct redis_url){.port = "26379", .database = "0"};
+        if (!copy(host, sizeof host, text, (size_t)(next - text)))
+            return too_long;
+        const char *wrong = parse_host(host, strlen(host), parsed);
+        if (wrong != NULL)
+            return wrong;
+    }
+    return NULL;
+}
+
+static const char *parse_sentinels(const char *rest, struct redis_url *parsed, struct redis_sentinel_list *sentinels)
+{
+    size_t length = strcspn(rest, "/?");
+    if (memchr(rest, '@', length) != NULL)
+        return credentials;
+    const char *wrong = parse_hosts(rest, length, sentinels);
+    if (wrong != NULL)
+        return wrong;
+    const char *name = rest + length + 1;
+    size_t name_length = rest[length] == '/' ? strspn(name, name_characters) : 0;
+    if (name_length == 0 || (name[name_length] != '?' && name[name_length] != '\0'))
+        return "after the sentinels comes what they call the master, as in sentinel://host1:26379,host2:26379/mymaster";
+    if (!copy(sentinels->master, sizeof sentinels->master, name, name_length))
+        return too_long;
+    return parse_query(name + name_length, parsed);
+}
+
+const char *redis_url_parse(const char *url, struct redis_url *parsed, struct redis_sentinel_list *sentinels)
 {
     *parsed = (struct redis_url){.port = "6379", .database = "0"};
-    if (strlen(url) >= SETTINGS_PATH_MAX)
+    sentinels->count = 0;
+    if (strlen(url) >= SETTINGS_URL_MAX)
         return too_long;
     if (strncmp(url, "unix://", 7) == 0)
         return parse_unix(url + 7, parsed);
     if (strncmp(url, "redis://", 8) == 0)
         return parse_tcp(url + 8, parsed);
-    return "starts with neither redis:// nor unix://";
+    if (strncmp(url, "sentinel://", 11) == 0)
+        return parse_sentinels(url + 11, parsed, sentinels);
+    return "starts with neither redis:// nor unix:// nor sentinel://";
 }
 
 const char *redis_check_url(const char *url)
 {
     struct redis_url parsed;
-    return redis_url_parse(url, &parsed);
+    struct redis_sentinel_list sentinels;
+    return redis_url_parse(url, &parsed, &sentinels);
+}
+
+bool redis_url_move(struct redis_url *url, const char *host, const char *port)
+{
+    size_t host_length = strlen(host), port_length = strlen(port);
+    if (host_length == 0 || host_length >= sizeof url->host || strspn(host, host_characters) != host_length ||
+        !is_number(port, port_length, 1, 65535))
+        return false;
+    return copy(url->host, sizeof url->host, host, host_length) && copy(url->port, sizeof url->port, port, port_length);
+}
+
+void redis_url_text(const struct redis_url *url, char *text, size_t size)
+{
+    bool bracket = strchr(url->host, ':') != NULL;
+    if (url->path[0] != '\0')
+        snprintf(text, size, "unix://%s", url->path);
+    else
+        snprintf(text, size, "redis://%s%s%s:%s", bracket ? "[" : "", url->host, bracket ? "]" : "", url->port);
 }

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { SETTINGS_PATH_MAX = 256, SETTINGS_NAME_MAX = 65, SETTINGS_LISTEN_MAX = 16 };
+enum { SETTINGS_PATH_MAX = 256, SETTINGS_NAME_MAX = 65, SETTINGS_URL_MAX = 512, SETTINGS_LISTEN_MAX = 16 };
 
 enum mta_kind { mta_kind_auto, mta_kind_postfix, mta_kind_sendmail, mta_kind_exim };
 
@@ -36,7 +36,7 @@ struct settings {
     int64_t milter_max_sessions;                 /* 0: from the limit of open files */
     int64_t milter_drain;                        /* microseconds */
     int64_t milter_body;                         /* boolean */
-    char redis_url[SETTINGS_PATH_MAX];
+    char redis_url[SETTINGS_URL_MAX];
     char redis_user[SETTINGS_NAME_MAX];
     char redis_password_file[SETTINGS_PATH_MAX]; /* empty: no password */
     int64_t redis_push_interval;                 /* microseconds */

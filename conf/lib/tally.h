@@ -164,6 +164,8 @@ bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot);
 bool tally_view_alive(const struct tally_view *view);
 void tally_view_id(const struct tally_view *view, char text[33]);
 const char *tally_view_boot_id(const struct tally_view *view);
+/* The process that block `process` belongs to, or 0. */
+pid_t tally_view_pid(const struct tally_view *view, unsigned process);
 uint32_t tally_view_starts(const struct tally_view *view);
 
 /* Totals that this build does not know: calls `each` with name and value of every one. */

@@ -23,7 +23,7 @@ struct tally_view {
 static void join(int64_t *joined, int64_t value, enum metric_join how)
 {
     if (*joined != GAUGE_ABSENT && how == join_sum)
-        *joined += value;
+        *joined = (int64_t)((uint64_t)*joined + (uint64_t)value); /* may be damaged: no overflow is undefined */
     else if (*joined == GAUGE_ABSENT || value > *joined)
         *joined = value;
 }
@@ -31,7 +31,7 @@ static void join(int64_t *joined, int64_t value, enum metric_join how)
 static bool process_lives(const struct tally_process *process, int64_t now)
 {
     return atomic_load_explicit(&process->pid, memory_order_acquire) != 0 &&
-           now - atomic_load_explicit(&process->heartbeat_ms, memory_order_relaxed) <= TALLY_STALE_MS;
+           atomic_load_explicit(&process->heartbeat_ms, memory_order_relaxed) >= now - TALLY_STALE_MS;
 }
 
 /* Reads gauges of all live processes behind `header`; map: slot -> gauge of this build or -1, NULL where they are the same. */
@@ -183,6 +183,11 @@ void tally_view_id(const struct tally_view *view, char text[33])
 const char *tally_view_boot_id(const struct tally_view *view)
 {
     return view->file->boot_id;
+}
+
+pid_t tally_view_pid(const struct tally_view *view, unsigned process)
+{
+    return (pid_t)atomic_load(&tally_file_process_const(view->file, process)->pid);
 }
 
 uint32_t tally_view_starts(const struct tally_view *view)

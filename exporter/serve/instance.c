@@ -6,6 +6,8 @@
 #include <time.h>
 
 enum { ask_time, ask_meta, ask_counters, ask_gauges, ask_owner, QUESTIONS };
+static const char *const question_names[QUESTIONS] = {"TIME", "HMGET meta", "HGETALL counters", "HGETALL gauges",
+                                                      "HMGET meta"};
 
 void instance_ask(struct redis *redis, const char *name)
 {
@@ -97,9 +99,10 @@ bool instance_take(const struct redis *redis, struct instance *instance, enum la
         const struct redis_reply *reply = redis_reply(redis, i);
         if (redis_reply_kind(reply) == redis_array)
             continue;
-        *error = redis_reply_kind(reply) == redis_error_reply ? redis_classify(redis_reply_text(reply, NULL))
-                                                              : error_protocol;
-        return fail(failure, EX_PROTOCOL, "%s", redis_reply_text(reply, NULL));
+        bool is_error = redis_reply_kind(reply) == redis_error_reply;
+        *error = is_error ? redis_classify(redis_reply_text(reply, NULL)) : error_protocol;
+        return fail(failure, EX_PROTOCOL, "%s: %s", question_names[i],
+                    is_error ? redis_reply_text(reply, NULL) : "the answer is of another kind");
     }
     const struct redis_reply *meta = redis_reply(redis, ask_meta);
     const struct redis_reply *owner_after = redis_reply_item(redis_reply(redis, ask_owner), 0);

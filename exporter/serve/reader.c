@@ -37,7 +37,7 @@ struct reader {
     bool asking;
     int64_t ask_ms, tick_ms; /* when to do so next */
     unsigned failures;       /* in a row */
-    enum label_error error;  /* the last one that was logged; valid while failures > 0 */
+    enum label_error error;  /* of the last failure; error_COUNT: none since all was well or the settings changed */
     unsigned dropped;
     struct instance instance;
 };
@@ -103,6 +103,7 @@ static void redis_is_well(struct reader *reader)
         log_debug("Redis: %u fields that this version does not know", reader->instance.dropped);
     reader->dropped = reader->instance.dropped;
     reader->failures = 0;
+    reader->error = error_COUNT;
     reader->ask_ms = clock_ms() + reader->settings.redis_push_interval / 1000;
     pthread_mutex_lock(&reader->lock);
     reader->reading.redis_well = true;
@@ -125,7 +126,7 @@ static int64_t back_off(const struct reader *reader)
 
 static void redis_is_not_well(struct reader *reader, enum label_error error, const char *text)
 {
-    if (reader->failures == 0 || error != reader->error)
+    if (error != reader->error)
         log_warning("Redis cannot be read: %s", text);
     reader->error = error;
     reader->ask_ms = clock_ms() + back_off(reader);
@@ -171,7 +172,7 @@ static void ask_redis(struct reader *reader)
         redis_is_well(reader);
     } else {
         redis_is_not_well(reader, error, failure.text);
-        connect_redis(reader); /* behind the same name there may be another server by now */
+        redis_hang_up(reader->redis); /* behind the same name there may be another server by now */
     }
 }
 
@@ -190,6 +191,7 @@ static bool obey(struct reader *reader)
     pthread_mutex_unlock(&reader->lock);
     if (reloaded) {
         connect_redis(reader);
+        reader->error = error_COUNT;
         reader->ask_ms = 0;
     }
     return !stopping;
@@ -240,6 +242,7 @@ struct reader *reader_start(const struct settings *settings, struct failure *fai
     pthread_cond_init(&reader->changed, NULL);
     snapshot_clear(&reader->reading.process);
     reader->settings = *settings;
+    reader->error = error_COUNT;
     reader->progress_ms = clock_ms();
     reader->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     catalogue_find_total("", 0); /* builds the indexes, before there are threads */

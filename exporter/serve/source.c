@@ -4,6 +4,7 @@
 #include "exporter/serve/reader.h"
 #include "exporter/serve/shown.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +78,16 @@ static void choose_totals(struct source *source, const struct facts *facts, stru
         shown_raise(&source->shown, facts->has_tally ? facts->tally_id : instance->id, values->totals);
 }
 
+static bool is_fresh(const struct source *source, const struct instance *instance)
+{
+    return instance->age <= FRESH_SECONDS * INT64_C(1000000) + 2 * source->push_interval;
+}
+
 /* Returns whether Redis is the source in use. */
 static bool choose_gauges(const struct source *source, const struct facts *facts, struct snapshot *values)
 {
     const struct instance *instance = facts->instance;
-    bool fresh = instance != NULL && instance->age <= FRESH_SECONDS * INT64_C(1000000) + 2 * source->push_interval;
-    bool from_redis = instance != NULL && (fresh || !facts->has_tally);
+    bool from_redis = instance != NULL && (is_fresh(source, instance) || !facts->has_tally);
     const struct snapshot *from = from_redis ? &instance->values : facts->has_tally ? &facts->tally : NULL;
     if (from != NULL)
         memcpy(values->gauges, from->gauges, sizeof values->gauges);
@@ -130,7 +135,8 @@ __attribute__((format(printf, 2, 3))) static void add_trouble(struct view *view,
     va_end(arguments);
 }
 
-static void describe(const struct reading *reading, const struct facts *facts, bool from_redis, struct view *view)
+static void describe(const struct source *source, const struct reading *reading, const struct facts *facts,
+                     bool from_redis, struct view *view)
 {
     view->ready = facts->has_tally || facts->instance != NULL;
     view->from = from_redis ? "Redis" : facts->has_tally ? "the tally of this host" : "nothing";
@@ -143,6 +149,8 @@ static void describe(const struct reading *reading, const struct facts *facts, b
         add_trouble(view, "Redis holds nothing of this instance");
     else if (facts->instance == NULL)
         add_trouble(view, "what Redis holds under this instance's name was pushed from another tally and is ignored");
+    else if (!is_fresh(source, facts->instance))
+        add_trouble(view, "nothing was pushed to Redis for %" PRId64 " s", facts->instance->age / 1000000);
     if (!facts->has_tally && (reading->tally_wrong || facts->instance == NULL) && reading->complete)
         add_trouble(view, "no tally on this host: %s", reading->tally_error);
     if (facts->has_tally && !facts->tally_lives)
@@ -163,7 +171,7 @@ void source_read(struct source *source, struct view *view)
     bool from_redis = choose_gauges(source, &facts, &view->values);
     set_own(source, reading, view->values.gauges);
     set_sources(reading, &facts, from_redis, view->values.gauges);
-    describe(reading, &facts, from_redis, view);
+    describe(source, reading, &facts, from_redis, view);
     reader_unlock(source->reader);
     pthread_mutex_unlock(&source->lock);
     view->values.gauges[gauge_scrape_seconds] = clock_us() - begun;

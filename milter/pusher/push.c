@@ -233,7 +233,8 @@ static enum push_result failed(struct push *push, enum label_error error, const 
     return push_failed;
 }
 
-/* A reply that should not be an error is one: the class decides what is done. */
+/* A reply that should not be an error is one: the class decides what is done. Our own scripts speak for a server that is in order; all
+ * other errors may mean that another server is the one to talk to by now. */
 static enum push_result refused(struct push *push, const struct redis_reply *reply)
 {
     const char *text = redis_reply_kind(reply) == redis_error_reply ? redis_reply_text(reply, NULL)
@@ -242,6 +243,8 @@ static enum push_result refused(struct push *push, const struct redis_reply *rep
     bool scripts_gone = error == error_noscript && push->push_sha[0] != '\0';
     push->push_sha[0] = error == error_noscript ? '\0' : push->push_sha[0];
     failed(push, error, text);
+    if (error != error_noscript && error != error_fenced)
+        redis_hang_up(push->redis);
     return scripts_gone ? push_again : push_failed;
 }
 

@@ -77,7 +77,7 @@ static void drain(struct filters *filters, struct child *child)
         *child = CHILD_NONE;
         return;
     }
-    child_kill(child); /* so many planned restarts at a time: the oldest ones still drain */
+    child_kill(child); /* at a stop after so many planned restarts */
 }
 
 static void step_draining(struct filters *filters, int64_t now_ms)
@@ -190,11 +190,9 @@ const char *filters_ended(int status, char *text)
 /* Notes a death; true when there were too many of late. */
 static bool too_many_deaths(struct filters *filters, int64_t now_ms)
 {
-    int64_t oldest = filters->deaths_ms[filters->deaths % FILTERS_DEATHS];
-    filters->deaths_ms[filters->deaths % FILTERS_DEATHS] = now_ms;
-    filters->deaths++;
+    filters->deaths_ms[filters->deaths++ % FILTERS_DEATHS] = now_ms;
     return filters->deaths >= FILTERS_DEATHS &&
-           now_ms - (filters->deaths == FILTERS_DEATHS ? filters->deaths_ms[0] : oldest) < DEATHS_WITHIN_MS;
+           now_ms - filters->deaths_ms[filters->deaths % FILTERS_DEATHS] < DEATHS_WITHIN_MS;
 }
 
 static void replace_active(struct filters *filters, int64_t now_ms)
@@ -240,12 +238,23 @@ bool filters_reaped(struct filters *filters, pid_t pid, int status, int64_t now_
     return true;
 }
 
+/* Is there a place for one more that drains? */
+static bool has_room(const struct filters *filters)
+{
+    int draining = 0;
+    for (int i = 0; i < FILTERS_DRAINING; i++)
+        draining += filters->draining[i].pid != 0;
+    return draining < FILTERS_DRAINING;
+}
+
 void filters_restart(struct filters *filters)
 {
     struct failure failure;
     if (filters->stopping || filters->listener < 0 || filters->next.pid != 0)
         return;
-    if (!child_start(&filters->next, PROGRAM, filters->listener, filters->kit, &failure))
+    if (!has_room(filters))
+        log_warning("planned restart: %d filters drain still; the filter goes on", FILTERS_DRAINING);
+    else if (!child_start(&filters->next, PROGRAM, filters->listener, filters->kit, &failure))
         log_error("planned restart: %s; the filter goes on", failure.text);
 }
 

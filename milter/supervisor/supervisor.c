@@ -8,6 +8,7 @@
 #include "conf/lib/options.h"
 #include "conf/lib/tally.h"
 #include "milter/supervisor/filters.h"
+#include "milter/supervisor/orphans.h"
 #include "milter/supervisor/place.h"
 #include "milter/supervisor/pusher_watch.h"
 
@@ -34,6 +35,7 @@ static struct {
     char directory[PATH_MAX]; /* where it is, and the others with it */
     struct settings settings;
     struct tally tally;
+    int process; /* our block in it */
     struct child_kit kit;
     struct filters filters;
     struct pusher_watch pusher;
@@ -150,6 +152,7 @@ static bool make_tally(struct failure *failure)
 {
     struct failure warning;
     bool persistent;
+    orphans_wait(self.settings.run_directory);
     if (!tally_make(self.settings.run_directory, self.settings.state_directory, &self.tally, &persistent, &warning,
                     failure))
         return false;
@@ -157,8 +160,8 @@ static bool make_tally(struct failure *failure)
         log_warning("%s", warning.text);
     if (!persistent)
         log_warning("totals live in anonymous memory: they do not survive milterscope itself");
-    int process = tally_process_add(&self.tally, getpid());
-    tally_use(&self.tally, process);
+    self.process = tally_process_add(&self.tally, getpid());
+    tally_use(&self.tally, self.process);
     if (!tally_guard(&self.tally, failure))
         return false;
     tally_gauge_set(&self.tally, gauge_tally_persistent, persistent);
@@ -276,6 +279,8 @@ int supervisor_run(const char *file, const struct settings *settings, char **arg
         }
     }
     copy_last();
+    tally_process_remove(&self.tally,
+                         self.process); /* nobody lives any more: readers need not wait for a heartbeat to grow old */
     log_info("stopped");
     return EX_OK;
 }

@@ -3,9 +3,9 @@
 
 (1) mail through a real Postfix, (2) the milter protocol alone, (3) what Redis gets. A criterion passes when its
 estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
-was busy; run it alone). Figures go to standard output
-and to build/bench/results.json; the exit status is 1 if a criterion fails. What the filter is compared with is
-a milter on the same library that negotiates the same steps and does nothing (bare.c).
+was busy with other things; run it alone). Figures go to standard output and to build/bench/results.json; the exit
+status is 1 if a criterion fails. What the filter is compared with is a milter on the same library that negotiates
+the same steps and does nothing (bare.c).
 
 --self-test compares that one with a second instance of itself: the ratios must be 1, within 3 %. It tests the bench.
 """

@@ -1,4 +1,4 @@
-"""The reader that the other tests trust: it takes what is well-formed, exactly, and refuses the faults that it is there for."""
+"""The reader that the other tests trust: it takes what is well-formed, exactly, and refuses the faults it must find."""
 
 from decimal import Decimal
 

@@ -17,6 +17,10 @@
 
 enum { SECOND = 1000000, GENEROUS = 60 * SECOND };
 
+#define FOUR_HOSTS "a:1,b:2,c:3,d:4"
+#define FIFTY      "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghij"
+#define HUNDREDS   FIFTY FIFTY FIFTY FIFTY FIFTY
+
 static void test_urls(void **state)
 {
     static const struct {
@@ -31,6 +35,10 @@ static void test_urls(void **state)
         {"redis://[fe80::1%eth0]:6379/3", NULL},
         {"unix:///run/redis/redis.sock", NULL},
         {"unix:///run/redis/redis.sock?db=2", NULL},
+        {"sentinel://localhost/mymaster", NULL},
+        {"sentinel://10.0.0.1:26379,10.0.0.2:26379/my-master_1.x", NULL},
+        {"sentinel://[::1]:26379,[fe80::1%eth0],host/m?db=15", NULL},
+        {"sentinel://" FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "/m", NULL},
         {"", "neither"},
         {"localhost:6379", "neither"},
         {"rediss://localhost", "neither"},
@@ -56,6 +64,30 @@ static void test_urls(void **state)
         {"unix:///", "absolute"},
         {"unix:///run/redis.sock?db=", "database"},
         {"unix:///run/redis.sock?database=1", "?db=N"},
+        {"sentinel://", "no host"},
+        {"sentinel:///mymaster", "no host"},
+        {"sentinel://localhost", "what they call the master"},
+        {"sentinel://localhost/", "what they call the master"},
+        {"sentinel://localhost?db=1", "what they call the master"},
+        {"sentinel://localhost/?db=1", "what they call the master"},
+        {"sentinel://localhost/my master", "what they call the master"},
+        {"sentinel://localhost/mymaster/1", "what they call the master"},
+        {"sentinel://localhost/mymaster?db=", "database"},
+        {"sentinel://localhost/mymaster?db=1,2", "database"},
+        {"sentinel://localhost/mymaster?name=1", "?db=N"},
+        {"sentinel://localhost,/mymaster", "no host"},
+        {"sentinel://,localhost/mymaster", "no host"},
+        {"sentinel://a,,b/mymaster", "no host"},
+        {"sentinel://a:26379:b/mymaster", "port"},
+        {"sentinel://a:0,b/mymaster", "port"},
+        {"sentinel://a;b/mymaster", "name or an address"},
+        {"sentinel://[::1,::2]/mymaster", "]"},
+        {"sentinel://::1/mymaster", "no host"},
+        {"sentinel://user:secret@localhost/mymaster", "redis.password_file"},
+        {"sentinel://" FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS ",q/m", "more than 16"},
+        {"sentinel://localhost/m" FIFTY "_______________", "too long"},
+        {"sentinel://" FIFTY FIFTY FIFTY FIFTY FIFTY "______/m", "too long"},
+        {"sentinel://" HUNDREDS "," HUNDREDS "/m", "too long"},
         {"unix:///"
          "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
          "01234567",
@@ -82,6 +114,18 @@ static void test_classes(void **state)
         {"ERR Client sent AUTH, but no password is set", error_auth},
         {"ERR wrong number of arguments for 'auth' command", error_auth},
         {"NOPERM this user has no permissions to run the 'hset' command", error_noperm},
+        {"ERR The user executing the script can't run this command or subcommand script: c0de, on @user_script:13.",
+         error_noperm},
+        {"ERR ACL failure in script: User x has no permissions to run the 'time' command script: c0de", error_noperm},
+        {"ERR Error running script (call to f_c0de): @user_script:15: @user_script: 15: The user executing the script "
+         "can't run this command or subcommand",
+         error_noperm},
+        {"ERR Error running script (call to f_c0de): @user_script:9: WRONGTYPE Operation against a key",
+         error_wrongtype},
+        {"ERR Error running script (call to f_c0de): @user_script:9: @user_script: 9: -READONLY You can't write",
+         error_readonly},
+        {"ERR Error running script (call to f_c0de): @user_script:9: something", error_other},
+        {"ERR Error running script: READONLY", error_other},
         {"READONLY You can't write against a read only replica.", error_readonly},
         {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", error_readonly},
         {"OOM command not allowed when used memory > 'maxmemory'.", error_oom},

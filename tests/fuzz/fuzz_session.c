@@ -1,0 +1,204 @@
+/* Fuzzes the life of sessions: the input is a script of events, in any order, with texts of any content, in two sessions that take
+ * turns. Whatever comes, each MAIL ends in one verdict, each refused recipient in one class and one code, and nobody is left behind. */
+#include "milter/filter/session.h"
+#include "tests/unit/tally_form.h"
+
+#include <netinet/in.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum event { CONNECT, MAIL, RCPT, REFUSED, DATA, HEADER, BODY, EOM, ABORT, CLOSE, EVENTS };
+enum { SESSIONS = 2, TEXTS = 4 };
+
+struct script {
+    const uint8_t *data;
+    size_t size;
+    char *texts[TEXTS]; /* those of the event in work */
+};
+
+/* What must be counted in the end. */
+struct truth {
+    uint64_t connections, mails, recipients;
+};
+
+static struct tally tally;
+static struct settings settings;
+static struct session *sessions[SESSIONS];
+static bool connected[SESSIONS], open_message[SESSIONS];
+
+static uint8_t next_byte(struct script *script)
+{
+    if (script->size == 0)
+        return 0;
+    script->size--;
+    return *script->data++;
+}
+
+/* The next text: a length, and so many bytes, in memory of its own. NULL where the length is 255. */
+static char *next_text(struct script *script, int i)
+{
+    size_t length = next_byte(script);
+    free(script->texts[i]);
+    script->texts[i] = NULL;
+    if (length == 255)
+        return NULL;
+    length = length < script->size ? length : script->size;
+    char *text = malloc(length + 1);
+    if (text == NULL)
+        abort();
+    if (length > 0)
+        memcpy(text, script->data, length);
+    text[length] = '\0';
+    script->data += length;
+    script->size -= length;
+    script->texts[i] = text;
+    return text;
+}
+
+static void play_connect(struct script *script, struct session *session)
+{
+    struct sockaddr_storage storage = {.ss_family = AF_INET};
+    uint8_t kind = next_byte(script);
+    if (kind % 4 == 1) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&storage;
+        in6->sin6_family = AF_INET6;
+        in6->sin6_addr.s6_addr[15] = next_byte(script);
+    } else {
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)&storage;
+        in->sin_addr.s_addr = htonl((uint32_t)next_byte(script) << 24 | 1);
+        in->sin_port = next_byte(script);
+    }
+    if (kind % 4 == 3)
+        storage.ss_family = AF_UNIX;
+    session_connect(session, kind % 4 == 2 ? NULL : (const struct sockaddr *)&storage, next_text(script, 0));
+}
+
+static void play_mail(struct script *script, struct session *session)
+{
+    char *arguments[4] = {NULL};
+    uint8_t count = next_byte(script) % 4;
+    for (int i = 0; i < count; i++) {
+        char *text = next_text(script, i);
+        arguments[i] = text;
+        if (text == NULL)
+            break;
+    }
+    session_mail(session, count == 0 ? NULL : arguments, next_text(script, 3));
+}
+
+/* Plays one event, and notes what must come of it. */
+static void play(struct script *script, struct truth *truth)
+{
+    static char error[] = "error";
+    uint8_t byte = next_byte(script);
+    unsigned i = byte / EVENTS % SESSIONS;
+    enum event event = (enum event)(byte % EVENTS);
+    if (sessions[i] == NULL)
+        sessions[i] = session_new(&settings, &tally);
+    else
+        session_enter(sessions[i]);
+    struct session *session = sessions[i];
+    if (event == CONNECT && !connected[i]) { /* a second one is a new session: filter.c */
+        play_connect(script, session);
+        connected[i] = true;
+        truth->connections++;
+    } else if (event == MAIL) {
+        play_mail(script, session);
+        open_message[i] = true;
+        truth->mails++;
+    } else if (event == RCPT || event == REFUSED) {
+        char *mailer = event == REFUSED ? error : next_text(script, 0);
+        char *host = next_text(script, 1);
+        session_rcpt(session, mailer, host, next_text(script, 2));
+        truth->recipients += open_message[i];
+    } else if (event == DATA) {
+        session_data(session);
+    } else if (event == HEADER) {
+        char *name = next_text(script, 0);
+        char *value = next_text(script, 1);
+        session_header(session, name != NULL ? name : "X-Spam-Status", value != NULL ? value : "Yes");
+    } else if (event == BODY) {
+        session_body(session, next_byte(script));
+    } else if (event == EOM || event == ABORT) {
+        (event == EOM ? session_eom : session_abort)(session);
+        open_message[i] = false;
+    }
+    if (event == CLOSE) {
+        session_free(session);
+        sessions[i] = NULL;
+        connected[i] = open_message[i] = false;
+    } else {
+        session_leave(session);
+    }
+}
+
+static uint64_t sum(unsigned first, unsigned last)
+{
+    uint64_t total = 0;
+    for (unsigned i = first; i <= last; i++)
+        total += atomic_load(&tally.totals[i]);
+    return total;
+}
+
+static uint64_t of_verdict(enum label_verdict verdict)
+{
+    uint64_t total = 0;
+    for (unsigned source = 0; source < source_COUNT; source++)
+        total += atomic_load(&tally.totals[SERIES_2(messages_total, source, verdict)]);
+    return total;
+}
+
+static uint64_t of_outcome(enum label_outcome outcome)
+{
+    uint64_t total = 0;
+    for (unsigned source = 0; source < source_COUNT; source++)
+        total += atomic_load(&tally.totals[SERIES_2(recipients_total, source, outcome)]);
+    return total;
+}
+
+static void judge(const struct truth *truth)
+{
+    uint64_t passed = of_verdict(verdict_passed), refused = of_outcome(outcome_refused);
+    bool good = sum(total_messages_total, total_messages_total_LAST) == truth->mails &&
+                sum(total_connections_total, total_connections_total_LAST) == truth->connections &&
+                sum(total_session_seconds, total_session_seconds_LAST - 1) == truth->connections &&
+                sum(total_sessions_without_mail_total, total_sessions_without_mail_total_LAST) <= truth->connections &&
+                of_outcome(outcome_accepted) + refused == truth->recipients &&
+                sum(total_rejects_total, total_rejects_total_LAST) == refused &&
+                sum(total_reject_codes_total, total_reject_codes_total_LAST) == refused &&
+                sum(total_spam_verdicts_total, total_spam_verdicts_total_LAST) == passed &&
+                sum(total_message_recipients, total_message_recipients_LAST - 1) == passed &&
+                sum(total_message_seconds, total_message_seconds_LAST - 1) == passed &&
+                sum(total_null_sender_total, total_null_sender_total_LAST) <= truth->mails &&
+                of_verdict(verdict_throttled) + of_verdict(verdict_blocked) == 0 &&
+                atomic_load(&tally.self->gauges[gauge_sessions_active]) == 0;
+    for (unsigned i = 0; i < total_COUNT; i++)
+        good = good && atomic_load(&tally.totals[i]) < UINT64_C(1) << 50;
+    if (!good)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct script script = {.data = data, .size = size};
+    struct truth truth = {0, 0, 0};
+    if (tally.header == NULL)
+        form_fresh(&tally);
+    for (unsigned i = 0; i < total_COUNT; i++)
+        atomic_store(&tally.totals[i], 0);
+    tally_gauge_set(&tally, gauge_sessions_active, 0);
+    settings.milter_body = next_byte(&script) & 1;
+    while (script.size > 0)
+        play(&script, &truth);
+    for (int i = 0; i < SESSIONS; i++) {
+        if (sessions[i] != NULL)
+            session_enter(sessions[i]);
+        session_free(sessions[i]);
+        sessions[i] = NULL;
+        connected[i] = open_message[i] = false;
+    }
+    for (int i = 0; i < TEXTS; i++)
+        free(script.texts[i]);
+    judge(&truth);
+    return 0;
+}
