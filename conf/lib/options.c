@@ -11,7 +11,7 @@
 #include <time.h>
 #include <yaml.h>
 
-enum { PATH_BYTES = 64, VALUE_BYTES = 512 };
+enum { PATH_BYTES = 64, FILE_BYTES = 4 << 20, NESTING_MOST = 16 };
 
 #define FIELD_BYTES(field) sizeof(((struct settings *)NULL)->field)
 #define live               true
@@ -207,6 +207,53 @@ static bool read_stream(struct reading *reading, yaml_parser_t *parser)
     return good;
 }
 
+/* Walks the events of the text before its tree is made: libyaml's time for a tree grows with the square of its depth. */
+static bool is_shallow(const struct reading *reading, const unsigned char *text, size_t length)
+{
+    yaml_parser_t parser;
+    yaml_event_t event;
+    int depth = 0;
+    bool more = yaml_parser_initialize(&parser) != 0, good = true;
+    yaml_parser_set_input_string(&parser, text, length);
+    while (more && good && yaml_parser_parse(&parser, &event) != 0) {
+        depth += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
+        depth -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+        more = event.type != YAML_STREAM_END_EVENT;
+        if (depth > NESTING_MOST)
+            good = fail(reading->failure, EX_CONFIG, "%s:%zu:%zu: nested too deep", reading->file,
+                        event.start_mark.line + 1, event.start_mark.column + 1);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return good; /* wrong syntax is said when the tree is made */
+}
+
+/* The whole file (free it), or NULL. */
+static unsigned char *read_file(const struct reading *reading, size_t *length)
+{
+    FILE *in = fopen(reading->file, "re");
+    unsigned char *text = in != NULL ? malloc(FILE_BYTES + 1) : NULL;
+    if (in == NULL)
+        fail(reading->failure, EX_CONFIG, "%s: %s; name the configuration with -c FILE (an empty file will do)",
+             reading->file, strerror(errno));
+    else if (text == NULL)
+        fail(reading->failure, EX_OSERR, "no memory to read the configuration");
+    else
+        *length = fread(text, 1, FILE_BYTES + 1, in);
+    const char *wrong = text == NULL           ? NULL
+                        : ferror(in) != 0      ? strerror(errno)
+                        : *length > FILE_BYTES ? "larger than 4 MiB"
+                                               : NULL;
+    if (wrong != NULL) {
+        fail(reading->failure, EX_CONFIG, "%s: cannot be read: %s", reading->file, wrong);
+        free(text);
+        text = NULL;
+    }
+    if (in != NULL)
+        fclose(in);
+    return text;
+}
+
 /* Reads one option's default through the same parser. */
 static bool read_default(const struct option *option, struct settings *settings, struct failure *failure)
 {
@@ -239,20 +286,17 @@ bool options_read(const char *file, struct settings *settings, struct failure *f
         if (!read_default(&options[i], settings, failure))
             return false;
     }
-    FILE *in = fopen(file, "re");
-    if (in == NULL)
-        return fail(failure, EX_CONFIG, "%s: %s; name the configuration with -c FILE (an empty file will do)", file,
-                    strerror(errno));
-    if (yaml_parser_initialize(&parser) == 0) {
-        fclose(in);
-        return fail(failure, EX_OSERR, "no memory to read the configuration");
+    size_t length = 0;
+    unsigned char *text = read_file(&reading, &length);
+    bool good = text != NULL && is_shallow(&reading, text, length);
+    if (good && yaml_parser_initialize(&parser) == 0)
+        good = fail(failure, EX_OSERR, "no memory to read the configuration");
+    if (good) {
+        yaml_parser_set_input_string(&parser, text, length);
+        good = read_stream(&reading, &parser) && option_resolve(settings, failure);
+        yaml_parser_delete(&parser);
     }
-    yaml_parser_set_input_file(&parser, in);
-    bool good = read_stream(&reading, &parser) && option_resolve(settings, failure);
-    if (ferror(in))
-        good = fail(failure, EX_CONFIG, "%s: cannot be read: %s", file, strerror(errno));
-    yaml_parser_delete(&parser);
-    fclose(in);
+    free(text);
     return good;
 }
 

@@ -19,9 +19,9 @@ enum {
     GAUGES_SECONDS = 60,
     FIXED_ARGUMENTS = 17, /* EVALSHA sha 3 key key key and eleven of the script's */
     META_PAIRS = 4,
-    ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * (META_PAIRS + total_COUNT + gauge_COUNT),
+    ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * (META_PAIRS + (int)total_COUNT + (int)gauge_COUNT),
     VALUE_BYTES = 32,
-    TEXTS_BYTES = VALUE_BYTES * (total_COUNT + gauge_COUNT),
+    TEXTS_BYTES = VALUE_BYTES * ((int)total_COUNT + (int)gauge_COUNT),
 };
 
 enum phase { phase_load, phase_settle, phase_push };

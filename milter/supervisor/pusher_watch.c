@@ -56,7 +56,7 @@ bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t no
     bool planned = watch->asked && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK;
     bool old = now_ms - watch->child.started_ms > OLD_AGE_MS;
     child_forget(&watch->child, watch->kit->tally);
-    watch->clean = watch->stopping && planned;
+    watch->clean = watch->stopping && planned && !watch->restarting;
     if (planned || old)
         watch->delay_ms = DELAY_LEAST_MS;
     else if (watch->delay_ms < DELAY_MOST_MS)
@@ -90,6 +90,7 @@ void pusher_reload(const struct pusher_watch *watch, int settings)
 void pusher_stop(struct pusher_watch *watch)
 {
     watch->stopping = true;
+    watch->restarting = watch->asked;
     ask(watch, HANDOVER_STOP);
 }
 

@@ -12,7 +12,8 @@ struct pusher_watch {
     int64_t awake_ms; /* its silence counts from here on, see pusher_awake */
     bool asked;       /* it was told to end */
     bool stopping;
-    bool clean; /* it ended after its last copy */
+    bool restarting; /* it was told to end before the stop, and may do so without the last copy */
+    bool clean;      /* it ended after its last copy */
 };
 
 bool pusher_open(struct pusher_watch *watch, const struct child_kit *kit, struct failure *failure);

@@ -23,11 +23,15 @@ OTHERS = {"sessions_unobserved_total": ["test_shedding.py::test_connections_turn
 # What the oracle says of a series; another failure is a fault of the test and kills nothing.
 SEEN = re.compile(r"differs from the truth|: \S+ moved: |: \S+ is missing")
 
-CALL = re.compile(r"^(\s*)(tally_(add|observe|gauge_add|gauge_set)\(.*;)$")
+CALL = re.compile(r"^(\s*)(tally_(?:add|observe|gauge_add|gauge_set)\(.*;)$")
 BEGINS = re.compile(r"^\s*tally_(add|observe|gauge_\w+)\(")
 METRIC = re.compile(r"SERIES_\d\((\w+)|\bmetric_(\w+)|\bgauge_((?!add\b|set\b)\w+)")
-# No count that could be compared: time in callbacks is whatever it is.
-UNCOMPARED = {("doubled", "filter_busy_seconds_total"): "a time that nobody else measures"}
+# Mutations that change no count that could be compared: how, words of the call, why.
+POINTLESS = [
+    ("doubled", "tally_gauge_set(", "setting twice is setting once"),
+    ("doubled", "filter_busy_seconds_total", "a time that nobody else measures"),
+    ("doubled", "gate_shed(", "the second call finds nobody left to turn away"),
+]
 
 
 class Line:
@@ -38,7 +42,7 @@ class Line:
         if not match:
             sys.exit(f"mutate: {path}:{number}: a counting call must stand on one line")
         self.path, self.number, self.text = path, number, text
-        self.indent, self.call, self.kind = match.groups()
+        self.indent, self.call = match.groups()
         self.metric = next(name for name in METRIC.search(self.call).groups() if name)
 
     def mutations(self):
@@ -47,9 +51,7 @@ class Line:
 
     def pointless(self, how):
         """Why this mutation is none, or None."""
-        if how == "doubled" and self.kind == "gauge_set":
-            return "setting twice is setting once"
-        return UNCOMPARED.get((how, self.metric))
+        return next((why for kind, words, why in POINTLESS if kind == how and words in self.call), None)
 
 
 def copy_tree():

@@ -115,7 +115,7 @@ CONFIGURATIONS = {
     "list of options": ("- instance: a\n", "1:1:", "options are expected here"),
     "alias to itself": ("milter: &milter\n  milter: *milter\n", "2:3:", "unknown option milter.milter"),
     "unknown alias": ("instance: *name\n", "1:11:", "alias"),
-    "deep": ("instance: " + "[" * 5000 + "\n", "2:1:", "while parsing a flow node"),
+    "deep": ("instance: " + "[" * 200000 + "\n", "1:26:", "nested too deep"),
     "no option name": ("[a, b]: c\n", "1:1:", "the name of an option is expected here"),
 }
 

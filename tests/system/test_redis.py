@@ -221,6 +221,8 @@ def test_mail_does_not_wait_for_redis(scope, postfix, redis, outage, error):
         scope.wait_passed(passed + len(slow))
         wait_error(scope, error, before)
         wait_until(lambda: scope.value("redis_up", program="pusher") == 0, "redis_up is 0")
+        slow += sessions(postfix)
+        scope.wait_passed(passed + len(slow))
     finally:
         come_back()
     seconds = in_step(redis, scope)
@@ -487,4 +489,4 @@ def test_altered_values(slow, other_redis):
     in_step(other_redis, slow.altered)
     held = counters(other_redis, slow.altered.site)
     assert (held[PASSED], held[ABORTED]) == (50, 0)
-    assert all(errors(slow.altered, error) == 0 for error in ALL_ERRORS)
+    assert not slow.altered.lines("Redis")

@@ -1,5 +1,5 @@
-"""More connections than the filter has descriptors: those beyond are turned away at once and counted, so that the MTA goes
-on without us; when the flood is over, the filter goes on as well."""
+"""More connections than the filter has descriptors: those beyond are turned away at once and counted, so that the MTA
+goes on without us; when the flood is over, the filter goes on as well."""
 
 import socket
 import time

@@ -51,8 +51,8 @@ bool catalogue_value_parse(enum metric_unit unit, const char *text, size_t lengt
 /* ---- series ---- */
 
 /* The texts of all series, totals first. */
-static char texts[total_COUNT + gauge_COUNT][SERIES_TEXT_MAX];
-enum { SERIES = total_COUNT + gauge_COUNT };
+enum { SERIES = (int)total_COUNT + (int)gauge_COUNT };
+static char texts[SERIES][SERIES_TEXT_MAX];
 
 static int make_texts(void **state)
 {

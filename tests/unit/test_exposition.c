@@ -192,7 +192,7 @@ static void test_complete(void **state)
     for (unsigned i = 0; i < gauge_COUNT; i++)
         snapshot.gauges[i] = 1;
     char *text = render(exposition_text, &snapshot);
-    for (unsigned i = 0; i < (unsigned)total_COUNT + gauge_COUNT; i++) {
+    for (unsigned i = 0; i < (unsigned)total_COUNT + (unsigned)gauge_COUNT; i++) {
         size_t length =
             i < total_COUNT ? catalogue_total_text(i, line + 1) : catalogue_gauge_text(i - total_COUNT, line + 1);
         line[length + 1] = ' ';
