@@ -23,17 +23,33 @@ static bool shedding;
 bool gate_prepare(struct failure *failure)
 {
     files = opendir("/proc/self/fd");
-    never = eventfd(0, EFD_CLOEXEC);
+    never = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     listener = fcntl(HANDOVER_LISTENER, F_DUPFD_CLOEXEC, HANDOVER_CONTROL + 1);
     spare = fcntl(never, F_DUPFD_CLOEXEC, HANDOVER_CONTROL + 1);
-    if (files != NULL && spare >= 0 && listener >= 0)
+    if (files != NULL && spare >= 0 && listener >= 0 &&
+        fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK) ==
+            0) /* another filter may be quicker to accept */
         return true;
     return fail(failure, EX_OSERR, "descriptors for the milter socket: %s; is /proc mounted?", strerror(errno));
 }
 
+/* Puts the eventfd before libmilter, unreadable. */
+static bool keep_out(void)
+{
+    eventfd_t value;
+    eventfd_read(never, &value);
+    return dup2(never, HANDOVER_LISTENER) >= 0;
+}
+
+/* Puts the socket there again, and wakes libmilter, which would wait at the eventfd for some seconds more. */
+static bool let_in(void)
+{
+    return dup2(listener, HANDOVER_LISTENER) >= 0 && eventfd_write(never, 1) == 0;
+}
+
 void gate_close(void)
 {
-    dup2(never, HANDOVER_LISTENER);
+    keep_out();
     if (listener >= 0)
         close(listener);
     listener = -1;
@@ -99,8 +115,8 @@ unsigned gate_shed(unsigned most)
     if (listener < 0)
         return 0; /* closed for good */
     if (!shedding && open_files + SHED_LEFT >= most)
-        shedding = dup2(never, HANDOVER_LISTENER) >= 0;
+        shedding = keep_out();
     else if (shedding && open_files + RESUME_LEFT < most)
-        shedding = dup2(listener, HANDOVER_LISTENER) < 0;
+        shedding = !let_in();
     return shedding ? turn_away() : 0;
 }

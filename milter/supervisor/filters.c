@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum {
     READY_DEADLINE_MS = 10 * 1000, /* a new filter that is not ready by then hangs */
@@ -92,6 +93,24 @@ static void step_draining(struct filters *filters, int64_t now_ms)
     }
 }
 
+/* Makes the socket that was taken away anew, with a new filter behind it; the sessions of the old one go on. */
+static void bind_again(struct filters *filters, int64_t now_ms)
+{
+    struct failure failure;
+    check_stop(&filters->check);
+    check_begin(&filters->check, now_ms);
+    set_up(filters, false);
+    int fd = milter_socket_open(filters->kit->settings, &failure);
+    if (fd < 0) {
+        log_error("the milter socket was taken away: %s", failure.text);
+        return;
+    }
+    log_warning("the milter socket was taken away, and is open again");
+    close(filters->listener);
+    filters->listener = fd;
+    filters_restart(filters);
+}
+
 /* The new filter of a planned restart takes over when it is ready. */
 static void step_next(struct filters *filters, int64_t now_ms)
 {
@@ -131,7 +150,9 @@ static void step_active(struct filters *filters, int64_t now_ms)
         set_up(filters, result == check_answered);
     int64_t heard_ms = tally_process_heartbeat(filters->kit->tally, active->process);
     int64_t silent_ms = now_ms - (heard_ms > filters->awake_ms ? heard_ms : filters->awake_ms);
-    if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {
+    if (check_failed(&filters->check, now_ms) && !milter_socket_is_there(filters->listener)) {
+        bind_again(filters, now_ms);
+    } else if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {
         log_error("filter %d does not answer, killed", (int)active->pid);
         set_up(filters, false);
         child_kill(active);

@@ -143,6 +143,19 @@ void milter_socket_close(const struct settings *settings, int fd)
     close(fd);
 }
 
+/* A socket at which nobody listens refuses; one of somebody else was made by another process. */
+bool milter_socket_is_there(int listener)
+{
+    int fd = milter_socket_connect(listener);
+    if (fd < 0)
+        return errno != ENOENT && errno != ECONNREFUSED;
+    struct ucred maker = {.pid = getpid()};
+    socklen_t length = sizeof maker;
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &length);
+    close(fd);
+    return maker.pid == getpid() || maker.pid == 0; /* 0: TCP */
+}
+
 int milter_socket_connect(int listener)
 {
     struct address address = {.length = sizeof address.storage};
@@ -151,7 +164,9 @@ int milter_socket_connect(int listener)
         return -1;
     int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && connect(fd, socket_address, address.length) != 0 && errno != EINPROGRESS) {
+        int error = errno;
         close(fd);
+        errno = error;
         return -1;
     }
     return fd;

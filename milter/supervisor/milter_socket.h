@@ -12,6 +12,9 @@ int milter_socket_open(const struct settings *settings, struct failure *failure)
 /* Closes it and takes a Unix socket out of the file system: the MTA is refused at once. */
 void milter_socket_close(const struct settings *settings, int fd);
 
+/* Does its path still lead to it? Somebody may have removed a Unix socket, or put another one there. */
+bool milter_socket_is_there(int listener);
+
 /* A non-blocking connection to the socket that listens in `listener`, under way or established; -1 when refused or when the backlog is
  * full. */
 int milter_socket_connect(int listener);

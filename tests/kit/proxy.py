@@ -19,7 +19,7 @@ class Cut(Exception):
 @dataclass
 class Faults:
     """Of one direction. delay: seconds by which every byte is late. stalled: bytes are kept back until it ends. piece, pause: so many
-    bytes at a time, and seconds between them. cut_after: connections are cut when so many more bytes have passed."""
+    bytes at a time, and seconds between them. cut_after: so many more bytes pass, and then the connection ends, for both sides."""
 
     delay: float = 0.0
     stalled: bool = False
@@ -125,7 +125,9 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.pump(reader, server_writer, self.to_server))
                 group.create_task(self.pump(server_reader, writer, self.to_client))
-        except* (OSError, Cut, asyncio.CancelledError):
+        except* Cut:
+            pass
+        except* (OSError, asyncio.CancelledError):
             for each in writers:
                 reset(each)
         finally:

@@ -1,11 +1,12 @@
 """Processes that are killed, hang or are replaced: mail goes on, and the totals stay right. With a real Postfix, whose milter socket
 stays the same for all tests."""
 
-import json
 import os
 import shutil
 import signal
+import socket as sockets
 import time
+from contextlib import closing
 
 import pytest
 from kit.metrics import number
@@ -238,6 +239,53 @@ def test_nothing_is_lost_in_planned_restarts(scope, postfix, redis):
     wait_in_redis(redis, scope, traffic.messages)
 
 
+def test_planned_restart_with_a_program_that_fails(own_parts, site, postfix):
+    """The filter that serves goes on, and so does its count of deaths."""
+    programs = programs_of_our_own(site.folder.disk)
+    scope = own_parts.start(Scope(site, programs))
+    old = scope.child("filter")
+    replace(programs / "milterscope-filter", "/bin/false")
+    with Session(postfix) as session:
+        session.command("MAIL FROM:<a@ext.test>", 250)
+        for times in (1, 2):
+            scope.process.send(signal.SIGUSR2)
+            scope.wait_said("died: exit status 1", times)
+        session.command("RSET", 250)
+        session.message()
+    send(postfix)
+    scope.wait_passed(2)
+    assert scope.children("filter") == [old]
+    assert scope.value("filter_restarts_total") == 0
+
+
+# ---- the socket is taken away ----
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_socket_is_taken_away(scope, postfix, how):
+    """It comes back by itself, and open sessions go on."""
+    old, path = scope.child("filter"), scope.site.milter_socket
+    with Session(postfix) as session:
+        session.command("MAIL FROM:<a@ext.test>", 250)
+        os.unlink(path)
+        if how == "replaced":
+            with closing(sockets.socket(sockets.AF_UNIX)) as other:
+                other.bind(path)
+        send(postfix)  # unobserved
+        scope.wait_said("the milter socket was taken away, and is open again")
+        wait_until(scope.answers, "the milter answers")
+        send(postfix, 2)
+        scope.wait_passed(2)
+        session.command("RSET", 250)
+        session.message()
+        session.quit()
+    scope.wait_passed(3)
+    scope.wait_value(1, "filter_up")
+    assert scope.child("filter") != old
+    assert scope.value("filter_restarts_total") == 0
+    assert not scope.lines("killed")
+
+
 # ---- stop ----
 
 
@@ -409,6 +457,20 @@ def test_another_version_is_installed_and_does_not_fit(own_parts, site, postfix)
     send(postfix)
     scope.wait_passed(before + 1)
     assert before == 1
+
+
+def test_pusher_that_dies_at_once(own_parts, site, postfix, redis):
+    programs = programs_of_our_own(site.folder.disk)
+    scope = own_parts.start(Scope(site, programs))
+    replace(programs / "milterscope-pusher", "/bin/false")
+    scope.signal_child("pusher", signal.SIGKILL)
+    scope.wait_said("died: exit status 1", 3)
+    send(postfix)
+    scope.wait_passed(1)
+    replace(programs / "milterscope-pusher", BUILD / "milterscope-pusher")
+    wait_in_redis(redis, scope, 1)
+    assert scope.value("pusher_restarts_total") >= 4
+    assert scope.value("filter_restarts_total") == 0
 
 
 # ---- totals over a restart ----

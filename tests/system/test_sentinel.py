@@ -1,0 +1,321 @@
+"""Redis behind sentinels: pusher and exporter find the master, and after a failover of any kind the new master holds what was counted,
+for every series, while no scrape ever saw a counter go back. All servers are real, mail flows meanwhile."""
+
+import contextlib
+import json
+import signal
+import threading
+import time
+
+import pytest
+from kit.place import free_port, program
+from kit.process import Process
+from kit.procfs import frozen
+from kit.programs import Exporter
+from kit.proxy import Proxy
+from kit.sentinels import FAILOVER_TIMEOUT_MS, MASTER, PASSWORD, Member, Sentinels
+from kit.wait import wait_until
+from scope import Scope, passed, site_in
+from truth import metric
+
+RATE = 50  # messages a second
+SOME = 10  # messages
+SCRAPE_INTERVAL = 0.2
+TIMEOUT = 1.0  # redis.timeout
+# What moves without mail: pushes, and checks of the filter.
+PUSHES = ["push_total", "push_seconds", "last_push_timestamp_seconds"]
+MOVING = {metric(name) for name in [*PUSHES, "filter_busy_seconds_total", "filter_open_fds"]}
+
+
+@pytest.fixture(scope="module")
+def servers(parts):
+    return parts.start(Sentinels(parts.folder))
+
+
+@pytest.fixture(scope="module")
+def node(parts, servers):
+    """milterscope and two exporters: one beside it, and one on a host of its own that has nothing but Redis."""
+    redis = {"password_file": str(servers.password_file), "timeout": TIMEOUT}
+    site, far = (site_in(parts, name, servers.url, redis=redis) for name in ("node", "far"))
+    far.write(instance=site.instance)
+    scope = parts.start(Scope(site))
+    scope.exporters = [parts.start(Exporter(each)) for each in (site, far)]
+    return scope
+
+
+# ---- mail, and scrapers ----
+
+
+class Mail:
+    """Mail straight to the filter, from `with` to its end; then all of it is counted."""
+
+    def __init__(self, scope):
+        self.scope = scope
+        self.process = None
+
+    def wait(self, messages=SOME):
+        goal = self.scope.passed() + messages
+        wait_until(lambda: self.scope.passed() >= goal, "mail flows")
+
+    def __enter__(self):
+        options = ["--rate", RATE, "--transactions", 0, "--seconds", 600, "--sessions", 4]
+        words = [program("kit/milter-load"), *options, f"unix:{self.scope.site.milter_socket}"]
+        self.process = Process([str(word) for word in words], self.scope.site.folder.disk / "load.log")
+        self.wait()
+        return self
+
+    def __exit__(self, *failure):
+        self.process.check_alive()
+        self.process.stop()
+        self.scope.wait_value(0, "sessions_active")
+
+
+class Scraper:
+    """Reads /metrics five times a second, and notes every counter and bucket that is less than it was."""
+
+    def __init__(self, exporter):
+        self.exporter = exporter
+        self.highest, self.steps_back, self.failures = {}, [], []
+        self.scrapes = 0
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.ending.wait(SCRAPE_INTERVAL):
+            try:
+                self.scrape()
+            except (AssertionError, OSError) as failure:
+                self.failures.append(failure)
+                return
+
+    def scrape(self):
+        for series, value in self.exporter.metrics().counts().items():
+            before = self.highest.get(series, 0)
+            if value < before:
+                self.steps_back.append(f"{series}: {before} -> {value}")
+            self.highest[series] = max(value, before)
+        self.scrapes += 1
+
+    def check(self):
+        """It goes on, and all was well so far."""
+        goal = self.scrapes + 2
+        wait_until(lambda: self.scrapes >= goal or self.failures, "scrapes go on")
+        assert (self.failures, self.steps_back) == ([], [])
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.ending.set()
+        self.thread.join()
+
+
+@pytest.fixture(scope="module")
+def scrapers(parts, node):
+    return [parts.start(Scraper(exporter)) for exporter in node.exporters]
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_back(scrapers):
+    yield
+    for scraper in scrapers:
+        scraper.check()
+
+
+# ---- what a server holds ----
+
+
+def seq(server, site):
+    """The number of the push that it saw last; 0: none."""
+    return int((server.command("HGET", site.key("meta"), "seq") or ["0"])[0] or 0)
+
+
+def wait_pushed(server, site, more_than=0):
+    wait_until(lambda: seq(server, site) > more_than, f"a push arrives at {server.folder.name}")
+
+
+def check_same(server, scope):
+    """What the server holds is what was counted, series by series. What moves by itself lies between two dumps."""
+    before = scope.dump()
+    wait_pushed(server, scope.site, seq(server, scope.site) + 1)  # the second from now began after the dump
+    counters, gauges = (server.hash(scope.site.key(key)) for key in ("counters", "gauges"))
+    after = scope.dump()
+    low, high = before.counts(), after.counts()
+    moved = {after.family(series) for series in high if low.get(series) != high[series]}
+    steady = {series: value for series, value in gauges.items() if after.family(series) not in MOVING}
+    wrong = [
+        f"{series}: {value}, counted {low[series]} to {high[series]}"
+        for series, value in counters.items()
+        if not low[series] <= value <= high[series]
+    ] + [f"{series}: {value} is {after.values[series]}" for series, value in steady.items() if value != after.values[series]]
+    assert (wrong, moved - MOVING) == ([], set())
+    assert counters.keys() == high.keys()
+    assert gauges.keys() == {series for series in after.values if after.types[after.family(series)] == "gauge"}
+    print(f"\n{server.folder.name}: {len(counters)} counts and {len(steady)} gauges as counted, {passed(counters)} messages")
+
+
+def wait_read(server):
+    """An exporter asks this one."""
+    asking = "name=milterscope-exporter"
+    wait_until(lambda: asking in "\n".join(server.command("CLIENT", "LIST")), f"an exporter asks {server.folder.name}")
+
+
+# ---- the master is found ----
+
+
+def test_master_is_found(node, servers):
+    with Mail(node):
+        wait_pushed(servers.master(), node.site)
+    check_same(servers.master(), node)
+    for exporter in node.exporters:
+        assert exporter.metrics().values[metric("data_source", source="redis")] == 1
+    assert [replica.follows(servers.master()) for replica in servers.replicas()] == [True, True]
+
+
+def ready_text(exporter):
+    return exporter.get("/readyz").content.decode()
+
+
+def far_exporter(parts, servers, name, url, **redis):
+    settings = {"password_file": str(servers.password_file), "timeout": 2.0} | redis
+    return parts.start(Exporter(site_in(parts, name, url, redis=settings)))
+
+
+def test_sentinels_that_do_not_help(own_parts, servers):
+    """One that nobody listens at, one that hangs, one that knows nothing: the fourth does, though its words come byte by byte."""
+    hanging, slow = (own_parts.start(Proxy(("127.0.0.1", sentinel.port))) for sentinel in servers.sentinels[:2])
+    hanging.faults(stalled=True)
+    slow.faults(piece=1, delay=0.05)
+    master, ignorant = servers.master(), servers.sentinels[2]
+    ignorant.command("SENTINEL", "REMOVE", MASTER)
+    try:
+        ports = [free_port(), hanging.address[1], ignorant.port, slow.address[1]]
+        url = servers.url_of(*[f"127.0.0.1:{port}" for port in ports])
+        exporter = far_exporter(own_parts, servers, "helpless", url)
+        wait_until(lambda: "Redis holds nothing of this instance" in ready_text(exporter), lambda: ready_text(exporter))
+        url = servers.url_of(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ignorant.port}")
+        text = ready_text(far_exporter(own_parts, servers, "ignorant", url))
+        assert f"{url}: redis://127.0.0.1:{ports[0]}: Connection refused" in text
+        assert f"redis://127.0.0.1:{ignorant.port}: knows no master of this name" in text
+    finally:
+        ignorant.watch(master.port)
+        servers.wait_ready()
+
+
+def test_wrong_password(own_parts, servers):
+    password = own_parts.folder.disk / "wrong"
+    password.write_text("not-the-secret\n")
+    text = ready_text(far_exporter(own_parts, servers, "locked", servers.url, password_file=str(password)))
+    assert f"{servers.url}: redis://127.0.0.1:{servers.master().port}: AUTH: WRONGPASS" in text
+    assert "secret" not in text
+
+
+# ---- failovers ----
+
+
+@contextlib.contextmanager
+def by_command(servers, old):
+    servers.fail_over()
+    yield
+
+
+@contextlib.contextmanager
+def by_death(servers, old):
+    """It comes back with nothing, and takes itself for a master until the sentinels tell it otherwise."""
+    old.kill()
+    yield
+    old.start()
+
+
+@contextlib.contextmanager
+def by_hanging(servers, old):
+    """It comes back with all that it had."""
+    with old.frozen():
+        yield
+
+
+@pytest.mark.parametrize("happens", [by_command, by_death, by_hanging, by_command])
+def test_failover(node, servers, happens):
+    old = servers.wait_ready()
+    wait_pushed(old, node.site)
+    with Mail(node) as mail:
+        before, began = seq(old, node.site), time.monotonic()
+        with happens(servers, old):
+            new = servers.wait_other_master(old)
+            moved = time.monotonic()
+            wait_pushed(new, node.site, before)
+            wait_read(new)
+            print(f"\n{happens.__name__}: another master after {moved - began:.2f} s", end=", ")
+            print(f"pushed to and read by all {time.monotonic() - moved:.2f} s later")
+            mail.wait()
+        servers.wait_ready()
+        mail.wait()
+    check_same(new, node)
+    assert (old.role(), servers.master()) == ("slave", new)
+
+
+def lines_behind(parts, replicas, master):
+    """Replicas whose stream goes through proxies."""
+    proxies = []
+    for replica in replicas:
+        proxies.append(parts.start(Proxy(("127.0.0.1", master.port))))
+        replica.command("REPLICAOF", *proxies[-1].address)
+    for replica, proxy in zip(replicas, proxies, strict=True):
+        behind = ("up", str(proxy.address[1]))
+        link = ("master_link_status", "master_port")
+        wait_until(lambda r=replica, b=behind: tuple(map(r.info().get, link)) == b, "a replica follows its proxy")
+    return proxies
+
+
+def test_failover_to_a_replica_that_lags(own_parts, node, servers):
+    """Exporters read it before the pusher has made it whole: that must not show."""
+    old = servers.wait_ready()
+    servers.set("failover-timeout", 60_000)  # else the sentinels soon take the proxies away
+    replicas = servers.replicas()
+    proxies = lines_behind(own_parts, replicas, old)
+    key = node.site.key("counters")
+    with Mail(node) as mail:
+        for proxy in proxies:
+            proxy.faults_to_client(stalled=True)
+        stale = [passed(replica.hash(key)) for replica in replicas]
+        mail.wait(5 * SOME)
+        wait_until(lambda: passed(old.hash(key)) >= max(stale) + 3 * SOME, "the master is ahead")
+        assert [passed(replica.hash(key)) for replica in replicas] == stale
+        with frozen(node.child("pusher")):
+            new = servers.fail_over()
+            wait_read(new)
+            far = node.exporters[1].metrics()
+            assert passed(new.hash(key)) in stale
+            assert passed(far.values) >= max(stale) + 3 * SOME
+        mail.wait()
+    print(f"\nthe new master was {passed(far.values) - min(stale)} messages behind")
+    servers.set("failover-timeout", FAILOVER_TIMEOUT_MS)
+    check_same(new, node)
+    servers.wait_ready()
+
+
+# ---- without sentinels ----
+
+
+def test_address_that_moves(own_parts, tmp_path):
+    """Behind one address there is another server at some time, and the old one refuses, but keeps the connections. Who stayed on them
+    would be refused for ever."""
+    first, second = (own_parts.start(Member(tmp_path / name)) for name in ("first", "second"))
+    proxy = own_parts.start(Proxy(("127.0.0.1", first.port)))
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    site = site_in(own_parts, "moves", "redis://%s:%d/0" % proxy.address, redis={"password_file": str(password)})
+    scope = own_parts.start(Scope(site))
+    exporter = own_parts.start(Exporter(site))
+    wait_pushed(first, site)
+    wait_read(first)
+    proxy.target = ("127.0.0.1", second.port)
+    first.command("CONFIG", "SET", "replica-serve-stale-data", "no")
+    first.command("REPLICAOF", "127.0.0.1", free_port())
+    wait_pushed(second, site)
+    wait_read(second)
+    assert scope.value("push_errors_total", error="readonly") >= 1
+    wait_until(lambda: exporter.metrics().values[metric("data_source", source="redis")] == 1, "the exporter reads it")
+    scope.wait_said("pushing again")
+    check_same(second, scope)
