@@ -1,9 +1,9 @@
-"""What the tests of faults share: milterscope with a view of its processes, its log and its counts, and mail that is timed."""
+"""milterscope with a view of its processes, its log and its counts, for tests that harm it."""
 
 import os
 import re
+import shutil
 import signal
-import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +12,12 @@ from kit.place import BUILD, socket_path
 from kit.process import Process
 from kit.procfs import children, session
 from kit.programs import Milterscope, Site
-from kit.smtp import Smtp
-from kit.tally import Tally
+from kit.tally import FILE, Tally
 from kit.wait import GENEROUS, wait_until
 from truth import metric
 
 NOBODY = "unix:///nonexistent/redis.sock"  # where no Redis is
-TEXT = "From: a@ext.test\nTo: alice@example.test\nSubject: fault\n\nText.\n"
+PASSED = metric("messages_total", source="internal", verdict="passed")  # of the mail in mail.py
 
 
 def site_in(parts, name, redis_url=NOBODY, socket=None, **changes):
@@ -34,8 +33,8 @@ def site_in(parts, name, redis_url=NOBODY, socket=None, **changes):
 
 
 class Scope(Milterscope):
-    """milterscope as the leader of a session, so that whatever it leaves behind can be found. `programs`: the folder of the
-    programs; `enter`: words before the command."""
+    """milterscope, and whatever it leaves behind. `programs`: the folder of the programs; `enter`: words before the
+    command."""
 
     def __init__(self, site, programs=BUILD, enter=()):
         super().__init__(site)
@@ -69,7 +68,8 @@ class Scope(Milterscope):
         return [line for line in self.log().splitlines() if words in line]
 
     def wait_said(self, words, times=1):
-        wait_until(lambda: len(self.lines(words)) >= times, lambda: f"{words!r} {times} times in the log:\n{self.log()}")
+        said = lambda: f"{words!r} {times} times in the log:\n{self.log()}"  # noqa: E731
+        wait_until(lambda: len(self.lines(words)) >= times, said)
 
     # ---- its processes ----
 
@@ -159,92 +159,29 @@ class Scope(Milterscope):
 
 
 def passed(values):
-    return sum(number for series, number in values.items() if series.startswith("milterscope_messages_total") and '"passed"' in series)
+    """The messages of all sources that passed."""
+    return sum(n for series, n in values.items() if series.startswith(metric("messages_total")) and '"passed"' in series)
 
 
-# ---- mail ----
+# ---- programs that can be replaced ----
 
 
-class Session(Smtp):
-    """An SMTP session that has said EHLO, and knows how long its slowest answer took."""
-
-    def __init__(self, postfix, source=None):
-        super().__init__(postfix.address, source)
-        self.slowest = 0.0
-        self.greet()
-        self.note(self.connecting)
-        self.command("EHLO client.test", 250)
-
-    def note(self, since):
-        self.slowest = max(self.slowest, time.monotonic() - since)
-
-    def expect(self, what, expected):
-        answer = super().expect(what, expected)
-        self.note(self.sent)
-        return answer
-
-    def message(self):
-        """One that is accepted."""
-        self.command("MAIL FROM:<a@ext.test>", 250)
-        self.command("RCPT TO:<alice@example.test>", 250)
-        self.command("DATA", 354)
-        self.body(TEXT, 250)
+def copy_programs(folder, without=None):
+    """A folder with a copy of each program that milterscope consists of."""
+    own = folder / "programs"
+    own.mkdir()
+    for name in {"milterscope", "milterscope-filter", "milterscope-pusher"} - {without}:
+        shutil.copy(BUILD / name, own)
+    return own
 
 
-def send(postfix, messages=1, source=None):
-    """A session with some messages, all accepted. Returns the seconds of its slowest answer."""
-    with Session(postfix, source) as session:
-        for _ in range(messages):
-            session.message()
-        session.quit()
-        return session.slowest
+def replace(file, by):
+    """As packages are installed: no process sees half a file."""
+    shutil.copy(by, f"{file}.new")
+    os.replace(f"{file}.new", file)
 
 
-class Traffic:
-    """Sessions one after another in some threads, from `with` to its end. Afterwards: how many sessions and messages there were,
-    the slowest answer, and what went wrong."""
-
-    def __init__(self, postfix, threads=2, most=3):
-        self.postfix, self.most = postfix, most
-        self.sessions = self.messages = 0
-        self.slowest = 0.0
-        self.failures = []
-        self.ending = threading.Event()
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(threads)]
-
-    def run(self, number):
-        while not self.ending.is_set():
-            messages = 1 + (self.sessions + number) % self.most
-            try:
-                slowest = send(self.postfix, messages)
-            except (AssertionError, OSError) as failure:
-                self.failures.append(failure)
-                return
-            with self.lock:
-                self.sessions += 1
-                self.messages += messages
-                self.slowest = max(self.slowest, slowest)
-
-    def wait(self, sessions):
-        """Some more of them."""
-        goal = self.sessions + sessions
-        wait_until(lambda: self.sessions >= goal or self.failures, "mail flows")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
-        assert not self.failures
-
-
-def attached(socket, **settings):
-    """main.cf with the milter, as the manual recommends it: mail goes on when the milter does not."""
-    milter = f"unix:{socket}"
-    recommended = {"smtpd_milters": milter, "non_smtpd_milters": milter, "milter_default_action": "accept"}
-    return recommended | {"smtpd_error_sleep_time": 0, "in_flow_delay": 0} | settings
+def the_machine_starts(site):
+    """What is on tmpfs is gone, and all else is of another boot."""
+    (site.run_directory / FILE).unlink()
+    Tally(site.state_directory).of_another_boot().save()

@@ -145,6 +145,8 @@ static void test_hung(void **state)
     expect("kill 102\n");
     assert_int_equal(up(stage), 0);
     assert_false(filters_healthy(&stage->filters, children_now_ms));
+    pass(stage, 1000);
+    expect("");
     die(stage, 102, SIGKILL);
     expect("start 103 milterscope-filter listener\n");
     serve(stage);

@@ -1,13 +1,27 @@
 /* milter/supervisor/milter_socket.c: the socket is made where nobody answers, with the mode and group that were asked for, and what is in
  * the way is said and left alone. */
-#include "tests/unit/socket_folder.h"
-
-#include "milter/supervisor/milter_socket.h"
-
 #include <arpa/inet.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/stat.h>
+
+/* The mode before it is set: until then nobody else gets in. */
+static mode_t mode_before;
+
+static int fake_chmod(const char *path, mode_t mode)
+{
+    struct stat status;
+    if (stat(path, &status) == 0)
+        mode_before = status.st_mode;
+    return chmod(path, mode);
+}
+
+#define chmod fake_chmod
+#include "milter/supervisor/milter_socket.c"
+#undef chmod
+
+#include "tests/unit/socket_folder.h" /* last: cmocka's fail is not ours */
 
 static int open_socket(const struct folder *folder)
 {
@@ -66,6 +80,7 @@ static void test_modes(void **state)
             assert_int_equal(umask(before), masks[i]);
             assert_int_equal(stat(folder_socket(folder), &status), 0);
             assert_int_equal(status.st_mode, S_IFSOCK | modes[j]);
+            assert_int_equal(mode_before, S_IFSOCK | 0600);
             milter_socket_close(&folder->settings, fd);
         }
     }

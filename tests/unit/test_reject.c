@@ -324,7 +324,7 @@ static double cost(const struct line *line)
         const double begin = seconds();
         for (int turn = 0; turn < TURNS; turn++)
             (void)reject_classify(line->column[2], line->column[3]);
-        const double took = (seconds() - begin) / TURNS;
+        const double took = (seconds() - begin) / (double)TURNS;
         if (took < best)
             best = took;
     }

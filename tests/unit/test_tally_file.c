@@ -144,6 +144,26 @@ static void test_every_place(void **state)
     }
 }
 
+/* Parts that lie over each other, though all within the file. */
+static void test_overlaps(void **state)
+{
+    (void)state;
+    for (int part = 0; part < 4; part++) {
+        struct tally_header *header = sound();
+        if (part == 0)
+            header->base_at = header->totals_at;
+        else if (part == 1)
+            header->processes_at = header->base_at;
+        else if (part == 2)
+            header->names_at = header->processes_at;
+        else
+            header->totals_at = sizeof *header - 8;
+        form_seal(header, false);
+        assert_string_equal(tally_file_check(header, header->bytes), "its header does not fit its size");
+        free((void *)header);
+    }
+}
+
 static void test_boot_id_without_end(void **state)
 {
     (void)state;
@@ -164,7 +184,10 @@ static void test_names(void **state)
         char before = names[i];
         names[i] = before == '\0' ? 'x' : '\0';
         assert_string_equal(tally_file_check(header, header->bytes), "its names are damaged");
+        form_seal(header, true); /* one name too many, or too few, is damage also under right checksums */
+        assert_string_equal(tally_file_check(header, header->bytes), "its names are damaged");
         names[i] = before;
+        form_seal(header, true);
     }
     names[0] ^= 1; /* would be a total that this build does not know, and one less of those that it knows */
     assert_string_equal(tally_file_check(header, header->bytes), "its names are damaged");
@@ -232,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_every_bit_of_the_header),
         cmocka_unit_test(test_every_place),
+        cmocka_unit_test(test_overlaps),
         cmocka_unit_test(test_boot_id_without_end),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_implausible_totals),

@@ -1,0 +1,221 @@
+HEAD
+
+
+# ---- damaged tallies ----
+
+
+def flip(at):
+    def damage(data):
+        changed = bytearray(data)
+        changed[at(changed) if callable(at) else at] ^= 0x20
+        return bytes(changed)
+
+    return damage
+
+
+def names_begin(data):
+    return CONSTANT.unpack_from(data)[10]
+
+
+RANDOM = random.Random(1)
+DAMAGES = {
+    "magic": flip(0),
+    "version": flip(8),
+    "size": flip(24),
+    "where the totals are": flip(40),
+    "boot id": flip(CONSTANT.size - 40),
+    "checksum": flip(CONSTANT.size),
+    "first name": flip(lambda data: names_begin(data) + 3),
+    "last name": flip(-3),
+    "end of a name": lambda data: data[:-5] + b"\0" + data[-4:],
+    "nothing": lambda data: b"",
+    "100 bytes": lambda data: data[:100],
+    "4096 bytes": lambda data: data[:4096],
+    "a byte less": lambda data: data[:-1],
+    "a byte more": lambda data: data + b"\0",
+    "zeros": lambda data: bytes(len(data)),
+    "random bytes": lambda data: RANDOM.randbytes(len(data)),
+    "random after the header": lambda data: data[:192] + RANDOM.randbytes(len(data) - 192),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(parts):
+    """A folder with a tally and one with its clean copy, each with five messages."""
+    site = site_in(parts, "sound")
+    with Scope(site) as scope:
+        assert scope.stop() == 0
+    Tally(site.run_directory).set_total(PASSED, 5).save()
+    Tally(site.state_directory).set_total(PASSED, 5).save()
+    return site
+
+
+def check_moved_aside(scope, folder, damaged):
+    aside = [path for path in folder.iterdir() if ".damaged-" in path.name]
+    assert [path.read_bytes() for path in aside] == [damaged]
+    assert re.fullmatch(rf"{FILE}\.damaged-\d{{8}}T\d{{6}}Z", aside[0].name)
+    assert len(scope.lines(f"moved to {aside[0]}")) == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_tally(own_parts, site, sound, damage):
+    damaged = DAMAGES[damage]((sound.run_directory / FILE).read_bytes())
+    (site.run_directory / FILE).write_bytes(damaged)
+    shutil.copy(sound.state_directory / FILE, site.state_directory)
+    scope = own_parts.start(Scope(site))
+    check_moved_aside(scope, site.run_directory, damaged)
+    assert scope.passed() == 5
+    assert scope.tally().id == Tally(sound.run_directory).id
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_copy(own_parts, site, sound, damage):
+    damaged = DAMAGES[damage]((sound.state_directory / FILE).read_bytes())
+    (site.state_directory / FILE).write_bytes(damaged)
+    scope = own_parts.start(Scope(site))
+    check_moved_aside(scope, site.state_directory, damaged)
+    assert scope.passed() == 0
+    assert scope.tally().id != Tally(sound.run_directory).id
+
+
+def test_damaged_total_in_a_copy(own_parts, site, sound):
+    """A wrong number must not be believed."""
+    copy = Tally(sound.state_directory)
+    copy.data[copy.total_at(PASSED)] ^= 1
+    (site.state_directory / FILE).write_bytes(copy.data)
+    scope = own_parts.start(Scope(site))
+    check_moved_aside(scope, site.state_directory, copy.data)
+    assert scope.passed() == 0
+
+
+def test_folder_in_place_of_the_tally(own_parts, site):
+    (site.run_directory / FILE).mkdir()
+    scope = own_parts.start(Scope(site))
+    assert scope.lines("anonymous memory")
+
+
+# ---- no room ----
+
+
+@pytest.fixture
+def tight(own_parts, request, redis, milter_socket):
+    """A site whose run directory has room for one tally and not for two, and what is mounted there."""
+    name = request.node.name.removeprefix("test_")
+    group = Postfix.account()["group"]
+    site = site_in(own_parts, name, redis.url, milter_socket, group=group)
+    site.mounts = own_parts.start(Mounts({site.run_directory: "size=64k"}))
+    return site
+
+
+def gauge(redis, site, name):
+    return number(redis.hash(site.key("gauges")).get(metric(name), "-1"))
+
+
+def wait_counted(redis, site, expected):
+    """Until Redis knows of so many messages that passed."""
+    wait_until(
+        lambda: redis.hash(site.key("counters")).get(PASSED) == str(expected), f"{expected} messages in Redis"
+    )
+
+
+def test_run_directory_is_full(own_parts, tight, postfix, redis):
+    """The filter runs on anonymous memory. The copy on the disk is all that survives."""
+    filler = tight.mounts.fill(tight.run_directory)
+    scope = own_parts.start(Scope(tight, enter=tight.mounts.enter))
+    assert len(scope.lines(f"{tight.run_directory}/{FILE} cannot be made: No space left on device")) == 1
+    assert len(scope.lines("totals live in anonymous memory")) == 1
+    send(postfix, 2)
+    wait_counted(redis, tight, 2)
+    assert gauge(redis, tight, "tally_persistent") == 0
+    filler.unlink()
+    scope.restart()
+    assert scope.passed() == 2
+    wait_until(lambda: gauge(redis, tight, "tally_persistent") == 1, "the tally is in a file again")
+    assert not scope.lines("anonymous memory")
+
+
+def test_run_directory_has_no_room_for_a_second_tally(own_parts, tight, postfix, redis):
+    """It takes the place of the first."""
+    scope = own_parts.start(Scope(tight, enter=tight.mounts.enter))
+    send(postfix, 1)
+    wait_counted(redis, tight, 1)
+    filler = tight.mounts.fill(tight.run_directory)
+    for expected in (2, 3):
+        scope.restart()
+        assert not scope.lines("memory")
+        send(postfix)
+        wait_counted(redis, tight, expected)
+    filler.unlink()
+    scope.restart()
+    assert scope.passed() == 3
+
+
+# ---- what heals by itself, after a while ----
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow(parts, redis):
+    """Faults that are tried again slowly. They begin before all other tests, so that nobody has to wait."""
+    return SimpleNamespace(
+        full=no_room_for_copies(parts), read_only=read_only_copies(parts), password=wrong_password(parts, redis)
+    )
+
+
+def no_room_for_copies(parts):
+    site = site_in(parts, "state_full")
+    mounts = parts.start(Mounts({site.state_directory: "size=64k"}))
+    filler = mounts.fill(site.state_directory)
+    scope = parts.start(Scope(site, enter=mounts.enter))
+    scope.mounts, scope.cure = mounts, filler.unlink
+    return scope
+
+
+def read_only_copies(parts):
+    site = site_in(parts, "state_read_only")
+    mounts = parts.start(Mounts({site.state_directory: "size=1m"}))
+    mounts.remount(site.state_directory, "ro")
+    scope = parts.start(Scope(site, enter=mounts.enter))
+    scope.mounts, scope.cure = mounts, lambda: mounts.remount(site.state_directory, "rw")
+    return scope
+
+
+def wrong_password(parts, redis):
+    """Which is put right as soon as Redis has refused it."""
+    redis.command("ACL", "SETUSER", "scope", "on", ">correct horse", "~*", "+@all")
+    file = parts.folder.disk / "redis.password"
+    file.write_text("battery staple\n")
+    site = site_in(parts, "password", redis.url)
+    site.write(redis={"user": "scope", "password_file": str(file)})
+    scope = parts.start(Scope(site))
+    scope.wait_value(1, "push_errors_total", error="auth")
+    file.write_text("correct horse\n")
+    return scope
+
+
+def test_state_directory_cannot_be_written(slow):
+    why = {slow.full: "No space left on device", slow.read_only: "Read-only file system"}
+    left = {slow.full: ["filler"], slow.read_only: []}
+    for scope, words in why.items():
+        scope.wait_said(f"{scope.site.state_directory}/{FILE} cannot be written: {words}; the totals")
+        wait_until(lambda began=scope.began: time.monotonic() - began > 2 * COPY_INTERVAL, "it has tried again")
+        assert len(scope.lines("cannot be written")) == 1
+        assert scope.answers()
+        assert exactly(scope.mounts.inside(scope.site.state_directory)) == left[scope]
+    for scope in why:
+        scope.cure()
+    for scope in why:
+        scope.wait_said(f"the tally is copied to {scope.site.state_directory} again")
+        assert len(scope.lines("cannot be written")) == 1
+        assert Tally(scope.mounts.inside(scope.site.state_directory)).id == scope.tally().id
+
+
+def test_wrong_password(slow, redis):
+    scope = slow.password
+    wait_until(lambda: redis.hash(scope.site.key("counters")), "Redis takes pushes")
+    scope.wait_said("pushing again")
+    assert scope.value("push_errors_total", error="auth") == 1  # so it waited long enough before it tried again
+    said = scope.lines("WRONGPASS")
+    assert len(said) == 1
+    check_words(said[0], redis.url, "counting goes on, pushing is retried")
+    assert "staple" not in scope.log()
+    assert "horse" not in scope.log()
