@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-enum { THREAD_STACK = 256 * 1024, ARENAS = 2 };
+enum { THREAD_STACK = 1024 * 1024, ARENAS = 2 };
 
 /* Small stacks and few arenas, since libmilter makes and ends threads all the time; no signal but those of libmilter. */
 static void prepare_process(void)

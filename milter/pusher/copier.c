@@ -12,10 +12,10 @@
 static struct {
     const struct tally *tally;
     char directory[SETTINGS_PATH_MAX];
-    pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool finish;
+    bool finished;
     bool written; /* the last copy, at the end */
     bool failing; /* what fails is said once */
 } self = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -56,20 +56,28 @@ static void *run(void *unused)
             ;
     }
     pthread_mutex_unlock(&self.lock);
-    self.written = copy(true);
+    bool written = copy(true);
+    pthread_mutex_lock(&self.lock);
+    self.written = written;
+    self.finished = true;
+    pthread_cond_signal(&self.changed);
+    pthread_mutex_unlock(&self.lock);
     return NULL;
 }
 
 bool copier_start(const struct tally *tally, const char *state_directory, struct failure *failure)
 {
     pthread_condattr_t monotonic;
+    pthread_t thread;
     self.tally = tally;
     snprintf(self.directory, sizeof self.directory, "%s", state_directory);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&self.changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    int error = pthread_create(&self.thread, NULL, run, NULL);
+    int error = pthread_create(&thread, NULL, run, NULL);
+    if (error == 0)
+        pthread_detach(thread); /* it ends with the process: the disk may hold it for ever */
     return error == 0 || fail(failure, EX_OSERR, "the copying thread cannot be started: %s", strerror(error));
 }
 
@@ -79,6 +87,9 @@ bool copier_finish(int milliseconds)
     pthread_mutex_lock(&self.lock);
     self.finish = true;
     pthread_cond_signal(&self.changed);
+    while (!self.finished && pthread_cond_timedwait(&self.changed, &self.lock, &deadline) != ETIMEDOUT)
+        ;
+    bool written = self.finished && self.written;
     pthread_mutex_unlock(&self.lock);
-    return pthread_clockjoin_np(self.thread, NULL, CLOCK_MONOTONIC, &deadline) == 0 && self.written;
+    return written;
 }

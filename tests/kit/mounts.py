@@ -1,4 +1,4 @@
-"""File systems that a test may fill or make read-only: in a mount namespace of their own, so that nobody else sees them."""
+"""File systems that a test may fill or make read-only: in a mount namespace, so that nobody else sees them."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ import pytest
 
 
 class Mounts:
-    """A context. `mounts`: {folder: options of a tmpfs}. `inside(path)` is how we see a path of theirs, `enter` the words before
-    a command that runs among them."""
+    """A context. `mounts`: {folder: options of a tmpfs}. `inside(path)` is how we see a path of theirs, `enter` is put
+    before a command that is to run among them."""
 
     def __init__(self, mounts):
         self.mounts = mounts
@@ -22,9 +22,9 @@ class Mounts:
         commands = [f"mount -t tmpfs -o '{options}' tmpfs '{folder}'" for folder, options in self.mounts.items()]
         # It lives until we close its standard input.
         script = " && ".join([*commands, "echo ready", "exec cat"])
-        self.holder = subprocess.Popen(
-            [*self.make, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        pipe = subprocess.PIPE
+        words = [*self.make, "sh", "-c", script]
+        self.holder = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         if self.holder.stdout.readline() != "ready\n":
             _, why = self.holder.communicate()
             pytest.skip(f"no mount namespace is to be had here: {why.strip()}")

@@ -34,7 +34,7 @@ def is_alive(pid):
 
 
 def children(pid, name):
-    """The pids of the children of a process that are called so, the oldest first; the kernel keeps 15 characters of a name."""
+    """The pids of the children of a process that are called so, the oldest first; /proc has 15 characters of a name."""
     found = [process for process in alive() if process.parent == pid and process.name == name[:15]]
     return [process.pid for process in sorted(found, key=lambda process: (process.started, process.pid))]
 

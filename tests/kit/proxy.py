@@ -18,8 +18,9 @@ class Cut(Exception):
 
 @dataclass
 class Faults:
-    """Of one direction. delay: seconds by which every byte is late. stalled: bytes are kept back until it ends. piece, pause: so many
-    bytes at a time, and seconds between them. cut_after: so many more bytes pass, and then the connection ends, for both sides."""
+    """Of one direction. delay: seconds by which every byte is late. stalled: bytes are kept back until it ends. piece, pause:
+    so many bytes at a time, and seconds between them. cut_after: so many more bytes pass, and then the connection ends, for
+    both sides."""
 
     delay: float = 0.0
     stalled: bool = False
@@ -43,7 +44,8 @@ class Faults:
 
 
 class Proxy:
-    """A context. `address` is where it listens; `target`, (host, port) or the path of a Unix socket, where new connections go."""
+    """A context. `address` is where it listens, `target` where new connections go: (host, port), or the path of a Unix
+    socket."""
 
     def __init__(self, target):
         self.target = target
@@ -141,8 +143,8 @@ class Proxy:
         return await asyncio.open_unix_connection(self.target)
 
     async def pump(self, reader, writer, faults):
-        """What arrives waits in a queue until it is due, so that a delay does not make the line narrow. The end of the stream is late
-        like all else."""
+        """What arrives waits in a queue until it is due, so that a delay does not make the line narrow. The end of the stream
+        is late like all else."""
         queue = asyncio.Queue(CHUNKS)
 
         async def take():

@@ -1,5 +1,5 @@
-"""The tally's file, read and changed from outside by the layout that conf/lib/tally.h describes: to damage it, or to make it one
-of another time."""
+"""The tally's file, read and changed from outside by the layout of conf/lib/tally.h: to damage it, or to make it
+one of another time."""
 
 import struct
 from collections import namedtuple
@@ -7,16 +7,15 @@ from pathlib import Path
 
 FILE = "conversation.tally"
 
-# magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at process_bytes
-# names_checksum boot_id
 CONSTANT = struct.Struct("<8sIIQQIIQQQQQQ40s")
 CHECKSUM = struct.Struct("<Q")
-# id[2] state starts begun_ms clean unused copy_checksum
 CHANGING = struct.Struct("<QQIIqIIQ")
 Header = namedtuple(
     "Header",
-    "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at process_bytes "
-    "names_checksum boot_id checksum id_high id_low state starts begun_ms clean unused copy_checksum",
+    "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at "
+    "process_bytes names_checksum boot_id "
+    "checksum "
+    "id_high id_low state starts begun_ms clean unused copy_checksum",
 )
 RUNNING, SETTLING = 1, 2
 

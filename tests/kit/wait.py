@@ -20,3 +20,9 @@ def wait_until(condition, what, deadline=GENEROUS, interval=INTERVAL):
         if time.monotonic() > give_up:
             raise TooLate(f"not within {deadline:g} s: {what() if callable(what) else what}")
         time.sleep(interval)
+
+
+def pass_time(seconds):
+    """Where time itself is what is tested."""
+    until = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > until, "time passes", seconds + GENEROUS)

@@ -1,30 +1,20 @@
-"""What an administrator, a full disk or another program can do wrong before and at the start: each ends in one sentence that
-says what, where and what to do, and in an exit status of sysexits(3); or the run goes on, and says so."""
+"""What an administrator or another program can do wrong before the start: each ends in one sentence that says what,
+where and what to do, and in an exit status of sysexits(3)."""
 
 import os
-import random
 import re
-import shutil
 import socket
 import subprocess
-import time
 from contextlib import closing
-from types import SimpleNamespace
 
 import pytest
-from kit.metrics import number
-from kit.mounts import Mounts
 from kit.place import BUILD, free_port, program
 from kit.procfs import session
-from kit.servers import Postfix, Redis
-from kit.tally import CONSTANT, FILE, Tally
-from kit.wait import GENEROUS, wait_until
-from scope import Scope, attached, send, site_in
-from truth import metric
+from kit.tally import Tally
+from kit.wait import GENEROUS
+from scope import PASSED, Scope, copy_programs, site_in, the_machine_starts
 
 USAGE, UNAVAILABLE, NO_FILE, CANNOT_CREATE, TRY_LATER, FORBIDDEN, CONFIGURATION = 64, 69, 72, 73, 75, 77, 78
-COPY_INTERVAL = 10  # seconds
-PASSED = metric("messages_total", source="internal", verdict="passed")
 BOTH = ["milterscope", "milterscope-exporter"]
 WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
@@ -46,11 +36,6 @@ def start_and_fail(arguments, expected, lines=1):
     return said
 
 
-def exactly(folder):
-    """What is in it."""
-    return sorted(path.name for path in folder.iterdir())
-
-
 def check_words(said, *words):
     for word in words:
         assert word in said
@@ -64,21 +49,6 @@ def refused(site, expected, *words, programs=BUILD, before=()):
 @pytest.fixture
 def site(parts, request):
     return site_in(parts, re.sub("[^a-z_]", "_", request.node.name.removeprefix("test_"))[:40])
-
-
-@pytest.fixture(scope="module")
-def redis(parts):
-    return parts.start(Redis(parts.folder))
-
-
-@pytest.fixture(scope="module")
-def milter_socket(parts):
-    return parts.folder.tmpfs / "milter.sock"
-
-
-@pytest.fixture(scope="module")
-def postfix(parts, milter_socket):
-    return parts.start(Postfix(parts.folder, attached(milter_socket)))
 
 
 # ---- configuration ----
@@ -105,11 +75,11 @@ CONFIGURATIONS = {
     "wrong network": ("trusted_networks:\n- 10.0.0.0/8\n- 10.0.0.0/33\n", "3:3:", "trusted_networks", "10.0.0.0/33"),
     "wrong URL": ("redis: {url: http://127.0.0.1/}\n", "1:14:", "redis.url", "neither redis:// nor unix://"),
     "password in the URL": ("redis: {url: 'redis://user:secret@host/'}\n", "1:14:", "redis.url", "redis.password_file"),
-    "wrong socket": ("milter: {socket: /run/milter.sock}\n", "1:18:", "milter.socket", "unix:/path or inet:port@address"),
+    "wrong socket": ("milter: {socket: /run/milter.sock}\n", "1:18:", "milter.socket", "unix:/path or inet:port@"),
     "long socket": (f"milter: {{socket: unix:/{'x' * 200}}}\n", "1:18:", "milter.socket", "107 bytes at most"),
     "relative folder": ("state_directory: state\n", "1:18:", "state_directory", "an absolute path"),
     "wrong instance": ("instance: 'mx 1'\n", "1:11:", "instance", "letters, digits"),
-    "missing password file": ("redis:\n  password_file: /nonexistent/x\n", "2:18:", "redis.password_file", "cannot be read"),
+    "no password file": ("redis:\n  password_file: /nonexistent/x\n", "2:18:", "redis.password_file", "cannot be read"),
     "second document": ("instance: a\n---\ninstance: b\n", ":3:1:", "a second document begins here"),
     "not UTF-8": (b"instance: \xff\n", "at byte", "UTF-8"),
     "NUL": (b'instance: "a\\0b"\n', "1:11:", "instance: holds a NUL"),
@@ -184,7 +154,7 @@ def test_usage(name, arguments):
 
 
 @pytest.mark.parametrize("name", ["milterscope-filter", "milterscope-pusher"])
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-c", "/etc/passwd"], ["0"], ["99999999999999999999"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-c", "/etc/passwd"], ["0"], ["9" * 20]], ids=" ".join)
 def test_started_by_hand(name, arguments):
     said = start_and_fail([program(name), *arguments], USAGE)
     check_words(said, f"{name} is started by milterscope(8)")
@@ -238,8 +208,8 @@ def test_refused_start_leaves_the_totals(own_parts, site):
     """Also when it had begun with them after a planned reboot."""
     scope = own_parts.start(Scope(site))
     assert scope.stop() == 0
-    Tally(site.state_directory).set_total(PASSED, 7).of_another_boot().save()
-    (site.run_directory / FILE).unlink()
+    Tally(site.state_directory).set_total(PASSED, 7).save()
+    the_machine_starts(site)
     with closing(socket.socket(socket.AF_UNIX)) as other:
         other.bind(site.milter_socket)
         other.listen()
@@ -308,9 +278,6 @@ def test_run_directory_is_not_allowed(site, there):
 
 @pytest.mark.parametrize("missing", ["milterscope-filter", "milterscope-pusher"])
 def test_program_is_missing(site, missing):
-    programs = site.folder.disk / "programs"
-    programs.mkdir()
-    for name in {"milterscope", "milterscope-filter", "milterscope-pusher"} - {missing}:
-        shutil.copy(BUILD / name, programs)
+    programs = copy_programs(site.folder.disk, without=missing)
     refused(site, NO_FILE, f"{programs}/{missing}: No such file or directory", "beside milterscope", programs=programs)
     assert not os.path.exists(site.milter_socket)

@@ -1,4 +1,4 @@
-"""Processes that are killed or die at once, and a socket that is taken away: mail goes on, and the totals stay right."""
+"""Processes that are killed or die at once, and a socket that is taken away: mail goes on, and no total is lost."""
 
 import os
 import signal
@@ -13,20 +13,19 @@ from kit.wait import pass_time, wait_until
 from mail import COMMAND_TIMEOUT, Session, Traffic, send
 from scope import Scope, copy_programs, replace
 
-
 # ---- killed ----
 
 
 def test_filter_killed(scope, postfix):
     send(postfix, 2)
     scope.wait_passed(2)
-    socket = os.stat(scope.site.milter_socket).st_ino
+    before = os.stat(scope.site.milter_socket).st_ino
     for times in (1, 2):
         killed = scope.signal_child("filter", signal.SIGKILL)
         scope.wait_child("filter", killed)
         scope.wait_said(f"filter {killed} died: signal 9 (Killed)")
         assert scope.value("filter_restarts_total") == times
-    assert os.stat(scope.site.milter_socket).st_ino == socket
+    assert os.stat(scope.site.milter_socket).st_ino == before
     assert scope.passed() == 2
     send(postfix, 3)
     scope.wait_passed(5)
@@ -43,7 +42,7 @@ def test_mail_while_filters_are_killed(scope, postfix):
         traffic.wait(5)
     scope.wait_value(0, "sessions_active")
     passed = scope.passed()
-    print(f"\n{passed} of {traffic.messages} messages counted over {kills} kills, slowest answer {traffic.slowest:.2f} s")
+    print(f"\n{passed} of {traffic.messages} messages counted, {kills} kills, slowest answer {traffic.slowest:.2f} s")
     assert traffic.messages - kills * threads <= passed <= traffic.messages
     assert scope.value("filter_restarts_total") == kills
 
@@ -51,7 +50,7 @@ def test_mail_while_filters_are_killed(scope, postfix):
 def test_pusher_killed(scope, postfix, redis):
     send(postfix)
     wait_in_redis(redis, scope, 1)
-    epoch = int(redis.hash(scope.site.key("meta"))["epoch"])
+    epoch = int(meta(redis, scope).epoch)
     killed = scope.signal_child("pusher", signal.SIGKILL)
     scope.wait_child("pusher", killed)
     send(postfix, 2)
@@ -59,7 +58,7 @@ def test_pusher_killed(scope, postfix, redis):
     scope.wait_said(f"pusher {killed} died: signal 9 (Killed)")
     assert scope.value("pusher_restarts_total") == 1
     assert scope.value("filter_restarts_total") == 0
-    assert int(redis.hash(scope.site.key("meta"))["epoch"]) == epoch + 1
+    assert int(meta(redis, scope).epoch) == epoch + 1
 
 
 def test_supervisor_killed(scope, postfix):
@@ -90,7 +89,7 @@ def test_socket_is_taken_away(scope, postfix, how):
         session.begin_message()
         os.unlink(path)
         if how == "replaced":
-            with closing(sockets.socket(sockets.AF_UNIX)) as other:
+            with closing(socket.socket(socket.AF_UNIX)) as other:
                 other.bind(path)
         send(postfix)  # unobserved
         scope.wait_said("the milter socket was taken away, and is open again")
@@ -110,16 +109,16 @@ def test_socket_is_taken_away(scope, postfix, how):
 # ---- programs that die at once ----
 
 
-def test_crash_loop(own_parts, site, postfix):
-    programs = copy_programs(site.folder.disk)
-    scope = own_parts.start(Scope(site, programs))
+def test_crash_loop(own_parts, attached_site, postfix):
+    programs = copy_programs(attached_site.folder.disk)
+    scope = own_parts.start(Scope(attached_site, programs))
     send(postfix)
     scope.wait_passed(1)
     replace(programs / "milterscope-filter", "/bin/false")
     scope.signal_child("filter", signal.SIGKILL)
     scope.wait_said("milter socket closed for 10 s, mail passes unobserved")
     assert scope.lines("died: exit status 1")
-    assert not os.path.exists(site.milter_socket)
+    assert not os.path.exists(attached_site.milter_socket)
     scope.wait_value(0, "filter_up")
     assert send(postfix) < COMMAND_TIMEOUT
     restarts = scope.value("filter_restarts_total")
@@ -133,13 +132,13 @@ def test_crash_loop(own_parts, site, postfix):
     assert scope.value("filter_restarts_total") == restarts
 
 
-def test_another_version_is_installed_and_does_not_fit(own_parts, site, postfix):
+def test_another_version_is_installed_and_does_not_fit(own_parts, attached_site, postfix):
     """Half of an upgrade: the supervisor starts itself again, without haste, until filter and supervisor fit."""
-    programs = copy_programs(site.folder.disk)
-    scope = own_parts.start(Scope(site, programs))
+    programs = copy_programs(attached_site.folder.disk)
+    scope = own_parts.start(Scope(attached_site, programs))
     send(postfix)
     scope.wait_passed(1)
-    other = site.folder.disk / "other"
+    other = attached_site.folder.disk / "other"
     other.write_text("#!/bin/sh\nexit 76\n")
     other.chmod(0o755)
     replace(programs / "milterscope-filter", other)
@@ -160,9 +159,9 @@ def test_another_version_is_installed_and_does_not_fit(own_parts, site, postfix)
     assert before == 1
 
 
-def test_pusher_that_dies_at_once(own_parts, site, postfix, redis):
-    programs = copy_programs(site.folder.disk)
-    scope = own_parts.start(Scope(site, programs))
+def test_pusher_that_dies_at_once(own_parts, attached_site, postfix, redis):
+    programs = copy_programs(attached_site.folder.disk)
+    scope = own_parts.start(Scope(attached_site, programs))
     replace(programs / "milterscope-pusher", "/bin/false")
     scope.signal_child("pusher", signal.SIGKILL)
     scope.wait_said("died: exit status 1", 3)

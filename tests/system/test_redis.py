@@ -1,5 +1,6 @@
-"""Redis absent, killed, hung, emptied, full, closed to us, or somebody else's: mail never waits for it, and what it holds is right
-again by itself. One milterscope and one Postfix serve most tests; `in_step` is what each of them ends with."""
+"""What Redis holds; and Redis absent, killed, hung, emptied, full: mail never waits, and it is right again by itself.
+
+One milterscope and one Postfix serve most tests; `in_step` is what each of them ends with."""
 
 import os
 import re
@@ -7,26 +8,21 @@ import signal
 import statistics
 import subprocess
 import time
-from types import SimpleNamespace
 
 import pytest
-from kit.metrics import name_of, number
-from kit.place import TOP, free_port, server_program
+from in_redis import counters, errors, gauge, in_step, meta, wait_error, without_pushes
+from kit.place import free_port, server_program
 from kit.procfs import frozen, is_alive
-from kit.servers import Postfix, Redis
+from kit.servers import Redis
 from kit.smtp import Smtp
-from kit.tally import FILE, Tally
-from kit.wait import wait_until
-from scope import Scope, Traffic, attached, send, site_in
+from kit.tally import Tally
+from kit.wait import GENEROUS, wait_until
+from mail import COMMAND_TIMEOUT, Traffic, send
+from scope import PASSED, Scope, site_in
 from truth import metric
 
-PASSED = metric("messages_total", source="internal", verdict="passed")
-ABORTED = metric("messages_total", source="internal", verdict="aborted")
-PUSHES = [metric("push_total"), *(metric("push_seconds") + part for part in ("_bucket", "_sum"))]  # always one behind
-GENEROUS_ANSWER = 30.0  # seconds; an answer that waited for Redis would take longer, if it came at all
 BEFORE_FULL_WRITE = 20.0  # seconds; everything is written again every 30 s
 WEEK = 7 * 24 * 3600
-ALL_ERRORS = "connect timeout auth noperm readonly oom misconf loading moved noscript wrongtype protocol fenced other".split()
 
 
 @pytest.fixture(scope="module")
@@ -38,52 +34,10 @@ def redis(parts):
 
 
 @pytest.fixture(scope="module")
-def postfix(parts):
-    return parts.start(Postfix(parts.folder, attached(parts.folder.tmpfs / "milter.sock")))
-
-
-@pytest.fixture(scope="module")
-def scope(parts, redis, postfix):
-    socket = parts.folder.tmpfs / "milter.sock"
-    site = site_in(parts, "main", redis.url, socket, group=postfix.account()["group"], redis={"timeout": 0.5})
+def scope(parts, redis, postfix, milter_socket):
+    site = site_in(parts, "main", redis.url, milter_socket, group=postfix.account()["group"])
+    site.write(redis={"timeout": 0.5})
     return parts.start(Scope(site))
-
-
-def own_site(parts, name, url, **changes):
-    return site_in(parts, re.sub("[^a-z_]", "_", name.removeprefix("test_")), url, **changes)
-
-
-def counters(redis, site):
-    return {series: number(value) for series, value in redis.hash(site.key("counters")).items()}
-
-
-def without_pushes(counts):
-    return {series: count for series, count in counts.items() if name_of(series) not in PUSHES}
-
-
-def in_step(redis, scope, deadline=60.0):
-    """Waits until Redis holds what the tally holds, series by series; returns the seconds it took."""
-    began = time.monotonic()
-
-    def difference():
-        tally, held = scope.counts(), counters(redis, scope.site)
-        differing = without_pushes(dict(tally.items() ^ held.items()))
-        return {series: (tally.get(series), held.get(series)) for series in differing}
-
-    wait_until(lambda: not difference(), lambda: f"Redis in step; (tally, Redis): {difference()}", deadline)
-    return time.monotonic() - began
-
-
-def errors(scope, error):
-    return scope.value("push_errors_total", error=error)
-
-
-def wait_error(scope, error, more_than=0):
-    wait_until(lambda: errors(scope, error) > more_than, lambda: f"more {error} errors than {more_than}:\n{scope.log()}")
-
-
-def meta(redis, scope):
-    return SimpleNamespace(**redis.hash(scope.site.key("meta")))
 
 
 # ---- what it holds ----
@@ -102,14 +56,17 @@ def test_everything_is_there(scope, postfix, redis):
     Smtp(postfix.address).vanish()
     scope.wait_passed(3)
     in_step(redis, scope)
-    held = counters(redis, scope.site)
+    held = counters(redis, scope)
     assert held.keys() == scope.counts().keys()
     assert held[PASSED] == 3
     assert sum(count for series, count in held.items() if "message_recipients_bucket" in series) == 3
-    gauges = redis.hash(scope.site.key("gauges"))
-    dumped = {series for series, kind in scope.dump().values.items() if series in gauges}
-    assert metric("filter_up") in dumped
-    assert number(gauges[metric("tally_persistent")]) == 1
+
+    def missing():
+        dump, gauges = scope.dump(), redis.hash(scope.site.key("gauges"))
+        return [name for name in dump.values if dump.types[dump.family(name)] == "gauge" and name not in gauges]
+
+    wait_until(lambda: not missing(), lambda: f"all gauges in Redis; missing: {missing()}")
+    assert gauge(redis, scope, "tally_persistent") == gauge(redis, scope, "filter_up") == 1
 
 
 def test_how_long_keys_live(scope, redis):
@@ -142,7 +99,7 @@ def calls(redis, command):
     return int(re.search(rf"cmdstat_{command}:calls=(\d+)", words).group(1))
 
 
-def pushes(redis, scope, least, traffic=None):
+def pushes(redis, scope, least):
     """(scripts called for each push, commands a second) over some pushes."""
     started = time.monotonic()
     before = scope.value("push_total"), calls(redis, "evalsha"), commands(redis)
@@ -174,7 +131,7 @@ def test_last_push(scope, postfix, redis):
     """After a clean stop nothing is missing but that push itself."""
     send(postfix, 2)
     assert scope.stop() == 0
-    tally, held = scope.counts(), counters(redis, scope.site)
+    tally, held = scope.counts(), counters(redis, scope)
     assert without_pushes(tally) == without_pushes(held)
     assert tally[metric("push_total")] == held[metric("push_total")] + 1
     scope.start()
@@ -187,6 +144,10 @@ def test_last_push(scope, postfix, redis):
 def sessions(postfix, count=10):
     """The slowest answer of each of some sessions."""
     return [send(postfix) for _ in range(count)]
+
+
+def milliseconds(times):
+    return f"median {statistics.median(times) * 1000:.1f} ms, most {max(times) * 1000:.1f} ms"
 
 
 def absent(scope, redis):
@@ -227,11 +188,10 @@ def test_mail_does_not_wait_for_redis(scope, postfix, redis, outage, error):
         come_back()
     seconds = in_step(redis, scope)
     print(
-        f"\nslowest answer of a session, median and most: {statistics.median(usual) * 1000:.0f} and {max(usual) * 1000:.0f} ms "
-        f"usually, {statistics.median(slow) * 1000:.0f} and {max(slow) * 1000:.0f} ms without Redis; "
+        f"\nslowest answer of a session: {milliseconds(usual)} usually, {milliseconds(slow)} without Redis; "
         f"in step {seconds:.1f} s after it was back"
     )
-    assert max(slow) < GENEROUS_ANSWER
+    assert max(slow) < COMMAND_TIMEOUT
     scope.wait_value(1, "redis_up", program="pusher")
 
 
@@ -247,8 +207,7 @@ def test_stop_while_redis_hangs(scope, postfix, redis):
     in_step(redis, scope)
 
 
-# ---- what others do to the keys ----
-
+# ---- what others do to it ----
 
 MEDDLING = {
     "FLUSHALL": [["FLUSHALL"]],
@@ -270,7 +229,7 @@ def test_meddling_heals_at_once(scope, postfix, redis, meddling):
     for command in MEDDLING[meddling]:
         redis.command(*[scope.site.key(word) if word in ("meta", "counters", "gauges") else word for word in command])
     in_step(redis, scope, BEFORE_FULL_WRITE)
-    assert counters(redis, scope.site)[PASSED] == scope.passed()
+    assert counters(redis, scope)[PASSED] == scope.passed()
     wait_until(lambda: redis.hash(scope.site.key("gauges")), "gauges are there")
     assert 0 < int(redis.command("TTL", scope.site.key("counters"))[0]) <= WEEK
     if meddling == "SCRIPT FLUSH":
@@ -291,7 +250,7 @@ def test_redis_refuses_writes(scope, postfix, redis, error, break_it, mend_it):
     redis.command(*break_it)
     try:
         wait_error(scope, error, before)
-        assert send(postfix) < GENEROUS_ANSWER
+        assert send(postfix) < COMMAND_TIMEOUT
     finally:
         redis.command(*mend_it)
     scope.process.send(signal.SIGUSR1)  # what is tried again slowly is tried at once
@@ -308,22 +267,22 @@ def test_redis_is_busy(scope, postfix, redis):
     ) as script:
         try:
             wait_error(scope, "loading")
-            assert send(postfix) < GENEROUS_ANSWER
+            assert send(postfix) < COMMAND_TIMEOUT
         finally:
             redis.command("SCRIPT", "KILL")
-            script.wait(60)
+            script.wait(GENEROUS)
     in_step(redis, scope)
 
 
 def test_not_redis_at_all(own_parts, postfix):
-    site = own_site(own_parts, "not_redis", "redis://%s:%d" % postfix.address)
+    site = site_in(own_parts, "not_redis", "redis://%s:%d" % postfix.address)
     scope = own_parts.start(Scope(site))
     wait_error(scope, "protocol")
     assert len(scope.lines("the reply cannot be read")) == 1
 
 
 def test_tcp_and_another_database(own_parts, redis):
-    site = own_site(own_parts, "database", f"{redis.tcp_url}/3")
+    site = site_in(own_parts, "database", f"{redis.tcp_url}/3")
     scope = own_parts.start(Scope(site))
     wait_until(lambda: redis.command("-n", "3", "EXISTS", site.key("counters")) == ["1"], "the keys are in database 3")
     assert not redis.hash(site.key("counters"))

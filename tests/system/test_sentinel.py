@@ -1,5 +1,5 @@
-"""Redis behind sentinels: pusher and exporter find the master, and after a failover of any kind the new master holds what was counted,
-for every series, while no scrape ever saw a counter go back. All servers are real, mail flows meanwhile."""
+"""Redis behind sentinels: pusher and exporter find the master, and after a failover of any kind the new master holds what was
+counted, for every series, while no scrape ever saw a counter go back. All servers are real, and mail flows meanwhile."""
 
 import contextlib
 import threading
@@ -174,8 +174,14 @@ def test_master_is_found(node, servers):
     assert [replica.follows(servers.master()) for replica in servers.replicas()] == [True, True]
 
 
-def ready_text(exporter):
-    return exporter.get("/readyz").content.decode()
+def wait_says(exporter, *words):
+    """What it says of its state, once these words are in it."""
+
+    def said():
+        text = exporter.get("/readyz").content.decode()
+        return text if all(each in text for each in words) else None
+
+    return wait_until(said, lambda: f"{words} in {exporter.get('/readyz').content.decode()!r}")
 
 
 def far_exporter(parts, servers, name, url, **redis):
@@ -184,7 +190,7 @@ def far_exporter(parts, servers, name, url, **redis):
 
 
 def test_sentinels_that_do_not_help(own_parts, servers):
-    """One that nobody listens at, one that hangs, one that knows nothing: the fourth does, though its words come byte by byte."""
+    """One is not there, one hangs, one knows nothing: the fourth helps, though its words come byte by byte."""
     hanging, slow = (own_parts.start(Proxy(("127.0.0.1", sentinel.port))) for sentinel in servers.sentinels[:2])
     hanging.faults(stalled=True)
     slow.faults(piece=1, delay=0.05)
@@ -193,12 +199,11 @@ def test_sentinels_that_do_not_help(own_parts, servers):
     try:
         ports = [free_port(), hanging.address[1], ignorant.port, slow.address[1]]
         url = servers.url_of(*[f"127.0.0.1:{port}" for port in ports])
-        exporter = far_exporter(own_parts, servers, "helpless", url)
-        wait_until(lambda: "Redis holds nothing of this instance" in ready_text(exporter), lambda: ready_text(exporter))
+        wait_says(far_exporter(own_parts, servers, "helpless", url), "Redis holds nothing of this instance")
         url = servers.url_of(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ignorant.port}")
-        text = ready_text(far_exporter(own_parts, servers, "ignorant", url))
-        assert f"{url}: redis://127.0.0.1:{ports[0]}: Connection refused" in text
-        assert f"redis://127.0.0.1:{ignorant.port}: knows no master of this name" in text
+        refused = f"redis://127.0.0.1:{ports[0]}: Connection refused"
+        unknown = f"redis://127.0.0.1:{ignorant.port}: knows no master of this name"
+        wait_says(far_exporter(own_parts, servers, "ignorant", url), f"{url}: {refused}", unknown)
     finally:
         ignorant.watch(master.port)
         servers.wait_ready()
@@ -207,8 +212,8 @@ def test_sentinels_that_do_not_help(own_parts, servers):
 def test_wrong_password(own_parts, servers):
     password = own_parts.folder.disk / "wrong"
     password.write_text("not-the-secret\n")
-    text = ready_text(far_exporter(own_parts, servers, "locked", servers.url, password_file=str(password)))
-    assert f"{servers.url}: redis://127.0.0.1:{servers.master().port}: AUTH: WRONGPASS" in text
+    exporter = far_exporter(own_parts, servers, "locked", servers.url, password_file=str(password))
+    text = wait_says(exporter, f"{servers.url}: redis://127.0.0.1:{servers.master().port}: AUTH: WRONGPASS")
     assert "secret" not in text
 
 
@@ -302,8 +307,8 @@ def test_failover_to_a_replica_that_lags(own_parts, node, servers):
 
 
 def test_address_that_moves(own_parts, tmp_path):
-    """Behind one address there is another server at some time, and the old one refuses, but keeps the connections. Who stayed on them
-    would be refused for ever."""
+    """Behind one address there is another server at some time, and the old one refuses, but keeps the connections. Who stayed
+    on them would be refused for ever."""
     first, second = (own_parts.start(Member(tmp_path / name)) for name in ("first", "second"))
     proxy = own_parts.start(Proxy(("127.0.0.1", first.port)))
     password = tmp_path / "password"

@@ -4,15 +4,15 @@ import os
 import signal
 import time
 
+from in_redis import wait_in_redis
 from kit.procfs import frozen, is_alive
-from kit.tally import FILE, Tally
+from kit.tally import Tally
 from kit.wait import wait_until
 from mail import Session, Traffic, send
 from scope import PASSED, Scope, copy_programs, replace, the_machine_starts
 from truth import metric
 
-DRAIN = 20  # seconds that sessions get, as conftest says
-
+DRAIN = 20  # seconds that sessions get at most
 
 # ---- planned restarts ----
 
@@ -62,10 +62,10 @@ def test_nothing_is_lost_in_planned_restarts(scope, postfix, redis):
     wait_in_redis(redis, scope, traffic.messages)
 
 
-def test_planned_restart_with_a_program_that_fails(own_parts, site, postfix):
+def test_planned_restart_with_a_program_that_fails(own_parts, attached_site, postfix):
     """The filter that serves goes on, and so does its count of deaths."""
-    programs = copy_programs(site.folder.disk)
-    scope = own_parts.start(Scope(site, programs))
+    programs = copy_programs(attached_site.folder.disk)
+    scope = own_parts.start(Scope(attached_site, programs))
     old = scope.child("filter")
     replace(programs / "milterscope-filter", "/bin/false")
     with Session(postfix) as session:
@@ -85,6 +85,7 @@ def test_planned_restart_with_a_program_that_fails(own_parts, site, postfix):
 
 
 def test_stop_with_open_session(scope, postfix):
+    """It goes on to its end; the socket is gone at once, so that new ones do not wait."""
     with Session(postfix) as session:
         session.begin_message()
         scope.wait_value(1, "sessions_active")
@@ -145,7 +146,8 @@ def test_reload(scope, postfix):
         session.message()
         session.quit()
     internal = scope.value("connections_total", client="internal")
-    scope.wait_value(internal + 1, "messages_total", source="internal", verdict="passed")  # an open session keeps what it has
+    # An open session keeps the settings that it began with: both of its messages are internal.
+    scope.wait_value(internal + 1, "messages_total", source="internal", verdict="passed")
     send(postfix)
     values = scope.dump().values
     assert values[metric("connections_total", client="internal")] == internal

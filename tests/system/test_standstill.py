@@ -11,7 +11,6 @@ from kit.wait import pass_time
 from mail import COMMAND_TIMEOUT, Session, send
 from scope import PASSED, Scope, site_in, the_machine_starts
 
-
 # ---- hung ----
 
 

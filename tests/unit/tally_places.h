@@ -176,6 +176,18 @@ static inline void remove_directory(const char *path)
     rmdir(path);
 }
 
+/* The folder on /dev/shm that belongs to the run directory. */
+static inline const char *shm_folder(const struct made *made)
+{
+    static char path[128];
+    struct stat run;
+    if (stat(made->run, &run) != 0)
+        return "";
+    snprintf(path, sizeof path, "/dev/shm/milterscope-%ju-%jx-%jx", (uintmax_t)geteuid(), (uintmax_t)run.st_dev,
+             (uintmax_t)run.st_ino);
+    return path;
+}
+
 static inline int places_set_up(void **state)
 {
     static struct made made;
@@ -191,6 +203,7 @@ static inline int places_tear_down(void **state)
     struct made *made = *state;
     memset(&faults, 0, sizeof faults);
     forget_tally(made);
+    remove_directory(shm_folder(made));
     remove_directory(made->run);
     remove_directory(made->state);
     return 0;
