@@ -16,82 +16,83 @@
 #define NO_IPV6    "the prefix is not a number from 0 to 128"
 #define HOST_BITS  "the address has bits set beyond the prefix"
 
+static const struct {
+    const char *text, *wrong, *printed; /* printed NULL: as it was given */
+} texts[] = {
+    {"10.0.0.0/8", NULL, NULL},
+    {"0.0.0.0/0", NULL, NULL},
+    {"128.0.0.0/1", NULL, NULL},
+    {"192.0.2.1", NULL, NULL},
+    {"192.0.2.1/32", NULL, "192.0.2.1"},
+    {"192.0.2.254/31", NULL, NULL},
+    {"255.255.255.255", NULL, NULL},
+    {"10.0.0.0/08", NULL, "10.0.0.0/8"},
+    {"::/0", NULL, NULL},
+    {"::", NULL, NULL},
+    {"::1", NULL, NULL},
+    {"::1/128", NULL, "::1"},
+    {"fe80::/10", NULL, NULL},
+    {"2001:DB8:0:0::/32", NULL, "2001:db8::/32"},
+    {"2001:db8::8000:0/97", NULL, NULL},
+    {"::ffff:10.0.0.0/104", NULL, "10.0.0.0/8"},
+    {"::ffff:192.0.2.1", NULL, "192.0.2.1"},
+    {"::ffff:0:0/96", NULL, "0.0.0.0/0"},
+    {"::fffe:0:0/95", NULL, NULL},
+    {"", NO_ADDRESS, NULL},
+    {"/", NO_ADDRESS, NULL},
+    {"/8", NO_ADDRESS, NULL},
+    {"10", NO_ADDRESS, NULL},
+    {"10/8", NO_ADDRESS, NULL},
+    {"10.0.0", NO_ADDRESS, NULL},
+    {"10.0.0.256", NO_ADDRESS, NULL},
+    {"10.0.0.0.0", NO_ADDRESS, NULL},
+    {"010.0.0.0", NO_ADDRESS, NULL},
+    {" 10.0.0.0", NO_ADDRESS, NULL},
+    {"10.0.0.0 ", NO_ADDRESS, NULL},
+    {"localhost", NO_ADDRESS, NULL},
+    {"::1::", NO_ADDRESS, NULL},
+    {":::", NO_ADDRESS, NULL},
+    {"[::1]", NO_ADDRESS, NULL},
+    {"fe80::1%lo", NO_ADDRESS, NULL},
+    {"12345::", NO_ADDRESS, NULL},
+    {"0000:0000:0000:0000:0000:ffff:255.255.255.255", NULL, "255.255.255.255"},
+    {"00000:0000:0000:0000:0000:ffff:255.255.255.255", NO_ADDRESS, NULL},
+    {"0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/8", NO_ADDRESS, NULL},
+    {"10.0.0.0/", NO_IPV4, NULL},
+    {"10.0.0.0/33", NO_IPV4, NULL},
+    {"10.0.0.0/-1", NO_IPV4, NULL},
+    {"10.0.0.0/+8", NO_IPV4, NULL},
+    {"10.0.0.0/ 8", NO_IPV4, NULL},
+    {"10.0.0.0/8 ", NO_IPV4, NULL},
+    {"10.0.0.0/8/8", NO_IPV4, NULL},
+    {"10.0.0.0/0008", NO_IPV4, NULL},
+    {"10.0.0.0/255.0.0.0", NO_IPV4, NULL},
+    {"::/129", NO_IPV6, NULL},
+    {"::/256", NO_IPV6, NULL},
+    {"::/x", NO_IPV6, NULL},
+    {"10.0.0.1/8", HOST_BITS, NULL},
+    {"10.0.0.1/31", HOST_BITS, NULL},
+    {"10.128.0.0/8", HOST_BITS, NULL},
+    {"0.0.0.1/0", HOST_BITS, NULL},
+    {"::1/127", HOST_BITS, NULL},
+    {"::1/0", HOST_BITS, NULL},
+    {"::ffff:0:0/95", HOST_BITS, NULL},
+    {"fe80::/8", HOST_BITS, NULL},
+};
+
 static void test_texts(void **state)
 {
-    static const struct {
-        const char *text, *wrong, *printed; /* printed NULL: as it was given */
-    } rows[] = {
-        {"10.0.0.0/8", NULL, NULL},
-        {"0.0.0.0/0", NULL, NULL},
-        {"128.0.0.0/1", NULL, NULL},
-        {"192.0.2.1", NULL, NULL},
-        {"192.0.2.1/32", NULL, "192.0.2.1"},
-        {"192.0.2.254/31", NULL, NULL},
-        {"255.255.255.255", NULL, NULL},
-        {"10.0.0.0/08", NULL, "10.0.0.0/8"},
-        {"::/0", NULL, NULL},
-        {"::", NULL, NULL},
-        {"::1", NULL, NULL},
-        {"::1/128", NULL, "::1"},
-        {"fe80::/10", NULL, NULL},
-        {"2001:DB8:0:0::/32", NULL, "2001:db8::/32"},
-        {"2001:db8::8000:0/97", NULL, NULL},
-        {"::ffff:10.0.0.0/104", NULL, "10.0.0.0/8"},
-        {"::ffff:192.0.2.1", NULL, "192.0.2.1"},
-        {"::ffff:0:0/96", NULL, "0.0.0.0/0"},
-        {"::fffe:0:0/95", NULL, NULL},
-        {"", NO_ADDRESS, NULL},
-        {"/", NO_ADDRESS, NULL},
-        {"/8", NO_ADDRESS, NULL},
-        {"10", NO_ADDRESS, NULL},
-        {"10/8", NO_ADDRESS, NULL},
-        {"10.0.0", NO_ADDRESS, NULL},
-        {"10.0.0.256", NO_ADDRESS, NULL},
-        {"10.0.0.0.0", NO_ADDRESS, NULL},
-        {"010.0.0.0", NO_ADDRESS, NULL},
-        {" 10.0.0.0", NO_ADDRESS, NULL},
-        {"10.0.0.0 ", NO_ADDRESS, NULL},
-        {"localhost", NO_ADDRESS, NULL},
-        {"::1::", NO_ADDRESS, NULL},
-        {":::", NO_ADDRESS, NULL},
-        {"[::1]", NO_ADDRESS, NULL},
-        {"fe80::1%lo", NO_ADDRESS, NULL},
-        {"12345::", NO_ADDRESS, NULL},
-        {"0000:0000:0000:0000:0000:ffff:255.255.255.255", NULL, "255.255.255.255"},
-        {"00000:0000:0000:0000:0000:ffff:255.255.255.255", NO_ADDRESS, NULL},
-        {"0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/8", NO_ADDRESS, NULL},
-        {"10.0.0.0/", NO_IPV4, NULL},
-        {"10.0.0.0/33", NO_IPV4, NULL},
-        {"10.0.0.0/-1", NO_IPV4, NULL},
-        {"10.0.0.0/+8", NO_IPV4, NULL},
-        {"10.0.0.0/ 8", NO_IPV4, NULL},
-        {"10.0.0.0/8 ", NO_IPV4, NULL},
-        {"10.0.0.0/8/8", NO_IPV4, NULL},
-        {"10.0.0.0/0008", NO_IPV4, NULL},
-        {"10.0.0.0/255.0.0.0", NO_IPV4, NULL},
-        {"::/129", NO_IPV6, NULL},
-        {"::/256", NO_IPV6, NULL},
-        {"::/x", NO_IPV6, NULL},
-        {"10.0.0.1/8", HOST_BITS, NULL},
-        {"10.0.0.1/31", HOST_BITS, NULL},
-        {"10.128.0.0/8", HOST_BITS, NULL},
-        {"0.0.0.1/0", HOST_BITS, NULL},
-        {"::1/127", HOST_BITS, NULL},
-        {"::1/0", HOST_BITS, NULL},
-        {"::ffff:0:0/95", HOST_BITS, NULL},
-        {"fe80::/8", HOST_BITS, NULL},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct network network, again;
         char text[64];
-        const char *wrong = network_parse(rows[i].text, &network);
-        if (wrong != rows[i].wrong && (wrong == NULL || rows[i].wrong == NULL || strcmp(wrong, rows[i].wrong) != 0))
-            fail_msg("%s: %s", rows[i].text, wrong == NULL ? "is taken" : wrong);
+        const char *wrong = network_parse(texts[i].text, &network);
+        if (wrong != texts[i].wrong && (wrong == NULL || texts[i].wrong == NULL || strcmp(wrong, texts[i].wrong) != 0))
+            fail_msg("%s: %s", texts[i].text, wrong == NULL ? "is taken" : wrong);
         if (wrong != NULL)
             continue;
         network_text(&network, text);
-        assert_string_equal(text, rows[i].printed != NULL ? rows[i].printed : rows[i].text);
+        assert_string_equal(text, texts[i].printed != NULL ? texts[i].printed : texts[i].text);
         assert_null(network_parse(text, &again));
         assert_memory_equal(&network, &again, sizeof network);
     }
