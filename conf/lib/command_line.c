@@ -3,8 +3,10 @@
 
 #include "conf/lib/options.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FLAGS_MAX = 16, flag_check = 256, flag_print, flag_version, flag_help, flag_own };
 
@@ -20,6 +22,18 @@ static void usage(FILE *out, const char *program, const char *summary, const str
         fprintf(out, "      --%-13s %s\n", flags[i].name, flags[i].help);
 }
 
+/* Where standard input, output or error is closed, the next file that is opened would get its number, and the log would be written into
+ * the tally. */
+static void open_standard_files(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int command_line(int argc, char **argv, const char *program, const char *summary, const struct command_flag *flags,
                  size_t count, struct settings *settings, const char **file)
 {
@@ -32,6 +46,7 @@ int command_line(int argc, char **argv, const char *program, const char *summary
         longs[5 + i] = (struct option){flags[i].name, no_argument, NULL, flag_own + (int)i};
     bool check = false, print = false;
     struct failure failure;
+    open_standard_files();
     *file = OPTIONS_DEFAULT_FILE;
     for (int flag; (flag = getopt_long(argc, argv, "c:", longs, NULL)) != -1;) {
         if (flag == 'c')

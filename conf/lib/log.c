@@ -2,6 +2,7 @@
  * standard error do not mix. */
 #include "conf/lib/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -48,7 +49,12 @@ static void put(enum log_level level, const char *message)
     }
     int length = state.journal ? snprintf(line, sizeof line, "<%d>%s\n", priorities[level], message)
                                : snprintf(line, sizeof line, "%s: %s\n", state.program, message);
-    /* A log that cannot be written must not stop anything. */
+    /* A log that cannot be written must not stop anything: where a pipe is full, the line is lost. */
+    struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&writable, 1, 0) != 1 || (writable.revents & POLLOUT) == 0) {
+        state.suppressed++;
+        return;
+    }
     ssize_t ignored = write(STDERR_FILENO, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
     (void)ignored;
 }

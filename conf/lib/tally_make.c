@@ -57,7 +57,9 @@ static void *read_file(const char *path, size_t *bytes)
 
 static void move_aside(const char *path, const char *wrong, struct failure *warning)
 {
-    char aside[PATH_MAX];
+    char aside[PATH_MAX], real[PATH_MAX];
+    if (realpath(path, real) != NULL)
+        path = real; /* the file, not the link that leads to it */
     time_t now = time(NULL);
     struct tm tm;
     char date[32];
@@ -198,7 +200,8 @@ static int make_file(const char *run_directory, const struct tally_inheritance *
 {
     char place[128 + SERIES_TEXT_MAX], path[PATH_MAX];
     if (!choose_place(run_directory, place, sizeof place)) {
-        warn(warning, "run_directory %s is not on tmpfs, nor is /dev/shm", run_directory);
+        warn(warning, "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm",
+             run_directory);
         return -1;
     }
     snprintf(path, sizeof path, "%s/%s", place, TALLY_FILE);

@@ -59,15 +59,16 @@ static void reload(int fd)
     struct failure failure;
     const struct settings *settings = settings_map(fd, &failure);
     close(fd);
-    if (settings == NULL) {
-        log_error("reload: %s", failure.text);
+    if (settings != NULL && current_replace(settings)) {
+        apply(settings);
         return;
     }
-    apply(settings);
-    if (!current_replace(settings)) {
-        log_error("reload: sessions still use too many older settings; reload again later");
+    if (settings != NULL) {
         settings_unmap(settings);
+        fail(&failure, EX_TEMPFAIL, "sessions still use too many older settings; reload again later");
     }
+    log_error("reload: %s", failure.text);
+    handover_send(HANDOVER_CONTROL, HANDOVER_REFUSED, -1);
 }
 
 /* Ends the process when it has drained. A connection may be between accept and our first look at it, hence the least time. */
@@ -116,11 +117,13 @@ static void *run(void *unused)
             receive();
         if (callbacks_go_on())
             tally_beat(tally);
+        current_reap();
+        if (drain_begun_ms != 0) {
+            continue_drain();
+            continue;
+        }
         tally_gauge_set(tally, gauge_filter_open_fds, gate_open_files());
         tally_add(tally, SERIES_0(sessions_unobserved_total), gate_shed(files_most));
-        current_reap();
-        if (drain_begun_ms != 0)
-            continue_drain();
     }
     return NULL;
 }

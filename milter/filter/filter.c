@@ -71,7 +71,8 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     *p3 = 0;
     for (size_t i = 0; *wanted != 0 && i < sizeof asked / sizeof asked[0]; i++)
         smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)asked[i].macros);
-    coverage_saw_offer((offered & SMFIP_RCPT_REJ) != 0);
+    if (actions != 0) /* a check of the supervisor offers none */
+        coverage_saw_offer((offered & SMFIP_RCPT_REJ) != 0);
     return SMFIS_CONTINUE;
 }
 

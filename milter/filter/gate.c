@@ -74,7 +74,10 @@ static bool is_connected(int fd)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
-    return fd > HANDOVER_CONTROL && getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+    int type;
+    socklen_t type_length = sizeof type; /* the connection to syslog is of datagrams */
+    return fd > HANDOVER_CONTROL && getpeername(fd, (struct sockaddr *)&peer, &length) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) == 0 && type == SOCK_STREAM;
 }
 
 unsigned gate_open_files(void)
@@ -112,8 +115,8 @@ static unsigned turn_away(void)
 unsigned gate_shed(unsigned most)
 {
     unsigned open_files = gate_open_files();
-    if (listener < 0)
-        return 0; /* closed for good */
+    if (listener < 0 || most == 0)
+        return 0; /* closed for good, or no limit is known */
     if (!shedding && open_files + SHED_LEFT >= most)
         shedding = keep_out();
     else if (shedding && open_files + RESUME_LEFT < most)

@@ -255,12 +255,33 @@ void session_mail(struct session *session, char *const *arguments, const char *a
         coverage_saw_bounce(session->tally, session->mta);
 }
 
+/* Is this an enhanced status code (RFC 3463), and nothing else? */
+static bool is_status_code(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    for (int part = 1; part < 3; part++) {
+        if (digits < 1 || digits > 3 || text[digits] != '.')
+            return false;
+        text += digits + 1;
+        digits = strspn(text, "0123456789");
+    }
+    return digits >= 1 && digits <= 3 && text[digits] == '\0';
+}
+
+/* A recipient that the MTA refused has the mailer `error`. So has one that Postfix accepted for its error transport; but then the host
+ * is that transport's text, and not the code of a refusal. */
+static bool was_refused(const struct session *session, const char *mailer, const char *host)
+{
+    return mailer != NULL && strcmp(mailer, "error") == 0 &&
+           (session->mta != mta_postfix || (host != NULL && is_status_code(host)));
+}
+
 void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address)
 {
     struct message *message = &session->message;
     if (!message->open)
         return;
-    if (mailer == NULL || strcmp(mailer, "error") != 0) {
+    if (!was_refused(session, mailer, host)) {
         message->accepted++;
         return;
     }
@@ -282,8 +303,11 @@ void session_header(struct session *session, const char *name, const char *value
     if (!message->open)
         return;
     spam_header(&message->spam, name, value);
-    if (session->settings->milter_body)
-        message->counted_bytes += strlen(name) + strlen(value) + 4; /* ": " and CRLF */
+    if (!session->settings->milter_body)
+        return;
+    message->counted_bytes += strlen(name) + strlen(value) + 4; /* ": " and CRLF */
+    for (const char *c = value; (c = strchr(c, '\n')) != NULL; c++)
+        message->counted_bytes++; /* a folded line comes with LF alone */
 }
 
 void session_body(struct session *session, size_t bytes)
@@ -294,6 +318,8 @@ void session_body(struct session *session, size_t bytes)
 
 void session_eom(struct session *session)
 {
+    if (session->message.counted_bytes > 0)
+        session->message.counted_bytes += 2; /* the empty line between header and body */
     message_end(session, verdict_passed);
 }
 

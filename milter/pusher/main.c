@@ -130,8 +130,10 @@ static void receive(void)
         if (self.fresh != NULL)
             settings_unmap(self.fresh);
         self.fresh = settings_map(fd, &failure);
-        if (self.fresh == NULL)
+        if (self.fresh == NULL) {
             log_error("reload: %s", failure.text);
+            handover_send(HANDOVER_CONTROL, HANDOVER_REFUSED, -1);
+        }
     }
     self.ending = self.ending || message == HANDOVER_DRAIN || message == HANDOVER_STOP;
     self.cleanly = self.cleanly || message == HANDOVER_STOP;

@@ -166,7 +166,8 @@ static void send_push(struct push *push)
              push->last ? 0 : LEASE_INTERVALS * push->settings->redis_push_interval / 1000);
     snprintf(run, sizeof run, "%016" PRIx64, push->tally->header->run);
     snprintf(keep, sizeof keep, "%d", KEEP_SECONDS);
-    snprintf(gauges, sizeof gauges, "%d", GAUGES_SECONDS);
+    int64_t three_pushes = 3 * push->settings->redis_push_interval / 1000000;
+    snprintf(gauges, sizeof gauges, "%d", three_pushes > GAUGES_SECONDS ? (int)three_pushes : GAUGES_SECONDS);
     const char *const fixed[] = {"EVALSHA",
                                  push->push_sha,
                                  "3",

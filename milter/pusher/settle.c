@@ -21,9 +21,14 @@ void settle_ask(struct redis *redis, const char *instance)
     redis_command(redis, 2, (const char *const[]){"HGETALL", counters}, NULL);
 }
 
-/* The totals in a reply to HGETALL, by the numbers of this build; what is not there, or not a number, is 0. */
-static void read_totals(const struct redis_reply *reply, uint64_t *known)
+enum { PLAUSIBLE_BITS = 62 }; /* as tally_file.c checks it */
+
+/* The totals in a reply to HGETALL, by the numbers of this build. false where it is not whole: empty, or a total that the copy held is
+ * missing or is no number. An evicted hash would else make a small step back. */
+static bool read_totals(const struct tally *tally, const struct redis_reply *reply, uint64_t *known)
 {
+    bool there[total_COUNT] = {false};
+    bool whole = redis_reply_count(reply) > 0;
     memset(known, 0, total_COUNT * sizeof *known);
     for (size_t i = 0; i + 1 < redis_reply_count(reply); i += 2) {
         size_t name_length, value_length;
@@ -32,9 +37,14 @@ static void read_totals(const struct redis_reply *reply, uint64_t *known)
         int64_t number;
         int total = catalogue_find_total(name, name_length);
         if (total >= 0 && catalogue_value_parse(catalogue_total_unit((unsigned)total), value, value_length, &number) &&
-            number >= 0)
+            number >= 0 && (uint64_t)number >> PLAUSIBLE_BITS == 0) {
             known[total] = (uint64_t)number;
+            there[total] = true;
+        }
     }
+    for (unsigned i = 0; i < total_COUNT; i++)
+        whole = whole && (there[i] || atomic_load(&tally->base[i]) == 0);
+    return whole;
 }
 
 const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally)
@@ -48,8 +58,8 @@ const struct redis_reply *settle_take(const struct redis *redis, const struct ta
     if (redis_reply_kind(counters) != redis_array)
         return counters;
     tally_id_text(tally, id);
-    if (redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0) {
-        read_totals(counters, known);
+    if (redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0 &&
+        read_totals(tally, counters, known)) {
         tally_raise(tally, known);
         log_info("totals raised to what Redis holds of them");
     } else {

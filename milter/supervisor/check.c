@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Length, command 'O', version 6, all actions, all steps: what an MTA offers. */
-static const unsigned char optneg[] = {0, 0, 0, 13, 'O', 0, 0, 0, 6, 0, 0, 1, 0xff, 0, 0x1f, 0xff, 0xff};
+/* Length, command 'O', version 6, all steps; no actions, which tells us from an MTA. */
+static const unsigned char optneg[] = {0, 0, 0, 13, 'O', 0, 0, 0, 6, 0, 0, 0, 0, 0, 0x1f, 0xff, 0xff};
 static const unsigned char quit[] = {0, 0, 0, 1, 'Q'};
 
 void check_begin(struct check *check, int64_t now_ms)

@@ -101,6 +101,7 @@ void child_listen(struct child *child)
     while (child->control >= 0) {
         char message = handover_receive(child->control, &fd);
         child->ready = child->ready || message == HANDOVER_READY;
+        child->refused = child->refused || message == HANDOVER_REFUSED;
         if (fd >= 0)
             close(fd);
         if (message == HANDOVER_GONE) { /* it is ending: waitpid will say how */

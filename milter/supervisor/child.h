@@ -11,6 +11,7 @@ struct child {
     int process; /* block in the tally */
     int control; /* our end of the socket pair */
     bool ready;
+    bool refused; /* it could not take the settings of a reload */
     int64_t started_ms;
     int64_t draining_since_ms; /* 0: not draining */
 };

@@ -229,6 +229,8 @@ static void replace_active(struct filters *filters, int64_t now_ms)
     } else if (filters->next.pid != 0) {
         filters->active = filters->next;
         filters->next = CHILD_NONE;
+        check_stop(&filters->check);
+        check_begin(&filters->check, now_ms);
     } else if (!start_active(filters, &failure)) {
         log_error("%s", failure.text);
         close_socket(filters);
@@ -271,20 +273,23 @@ static bool has_room(const struct filters *filters)
 void filters_restart(struct filters *filters)
 {
     struct failure failure;
-    if (filters->stopping || filters->listener < 0 || filters->next.pid != 0)
+    if (filters->stopping)
         return;
-    if (!has_room(filters))
+    if (filters->listener < 0 || filters->next.pid != 0)
+        log_info("planned restart: one is under way");
+    else if (!has_room(filters))
         log_warning("planned restart: %d filters drain still; the filter goes on", FILTERS_DRAINING);
     else if (!child_start(&filters->next, PROGRAM, filters->listener, filters->kit, &failure))
         log_error("planned restart: %s; the filter goes on", failure.text);
 }
 
-void filters_reload(const struct filters *filters, int settings)
+bool filters_reload(const struct filters *filters, int settings)
 {
-    child_send(&filters->active, HANDOVER_RELOAD, settings);
+    bool sent = child_send(&filters->active, HANDOVER_RELOAD, settings);
     child_send(&filters->next, HANDOVER_RELOAD, settings);
     for (int i = 0; i < FILTERS_DRAINING; i++)
         child_send(&filters->draining[i], HANDOVER_RELOAD, settings);
+    return sent || filters->active.pid == 0; /* the next one starts with them */
 }
 
 void filters_stop(struct filters *filters, bool at_once)

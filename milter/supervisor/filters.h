@@ -43,8 +43,8 @@ bool filters_reaped(struct filters *filters, pid_t pid, int status, int64_t now_
 /* A planned restart: starts a new filter, and drains the old one when the new one is ready. */
 void filters_restart(struct filters *filters);
 
-/* Sends new settings (a sealed memfd) to every filter. */
-void filters_reload(const struct filters *filters, int settings);
+/* Sends new settings (a sealed memfd) to every filter; false when the one that serves cannot be reached. */
+bool filters_reload(const struct filters *filters, int settings);
 
 /* Closes the socket and drains all filters; again, or `at_once`: kills them. */
 void filters_stop(struct filters *filters, bool at_once);

@@ -28,7 +28,8 @@ void pusher_step(struct pusher_watch *watch, int64_t now_ms)
     struct failure failure;
     child_listen(&watch->child);
     if (watch->child.pid != 0) {
-        bool late = watch->asked && now_ms - watch->child.draining_since_ms > STOP_MS;
+        bool late = watch->asked &&
+                    now_ms - watch->child.draining_since_ms > STOP_MS + watch->kit->settings->redis_timeout / 1000;
         if (late || !pusher_healthy(watch, now_ms)) {
             log_error("pusher %d hangs, killed", (int)watch->child.pid);
             child_kill(&watch->child);
@@ -54,6 +55,7 @@ bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t no
     if (watch->child.pid != pid)
         return false;
     bool planned = watch->asked && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK;
+    watch->outdated = watch->outdated || (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL);
     bool old = now_ms - watch->child.started_ms > OLD_AGE_MS;
     child_forget(&watch->child, watch->kit->tally);
     watch->clean = watch->stopping && planned && !watch->restarting;
@@ -82,9 +84,9 @@ void pusher_restart(struct pusher_watch *watch)
         ask(watch, HANDOVER_DRAIN);
 }
 
-void pusher_reload(const struct pusher_watch *watch, int settings)
+bool pusher_reload(const struct pusher_watch *watch, int settings)
 {
-    child_send(&watch->child, HANDOVER_RELOAD, settings);
+    return child_send(&watch->child, HANDOVER_RELOAD, settings) || watch->child.pid == 0;
 }
 
 void pusher_stop(struct pusher_watch *watch)

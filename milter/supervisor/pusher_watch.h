@@ -10,6 +10,7 @@ struct pusher_watch {
     int64_t start_ms; /* when it is started next, while there is none */
     int64_t delay_ms; /* before the next start; grows while it dies young */
     int64_t awake_ms; /* its silence counts from here on, see pusher_awake */
+    bool outdated;    /* one of another version was started: the supervisor must start again as that version */
     bool asked;       /* it was told to end */
     bool stopping;
     bool restarting; /* it was told to end before the stop, and may do so without the last copy */
@@ -27,7 +28,8 @@ bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t no
 
 /* A planned restart. */
 void pusher_restart(struct pusher_watch *watch);
-void pusher_reload(const struct pusher_watch *watch, int settings);
+/* false when it cannot be reached. */
+bool pusher_reload(const struct pusher_watch *watch, int settings);
 
 /* All is counted: last push, last copy with the mark of a clean stop. */
 void pusher_stop(struct pusher_watch *watch);

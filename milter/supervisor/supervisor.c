@@ -47,14 +47,21 @@ static struct {
     bool stopping;
 } self;
 
-static void set_reloaded(bool successful)
+static void set_reloaded(enum label_program program, bool successful)
 {
-    static const enum label_program programs[] = {program_filter, program_pusher};
-    for (size_t i = 0; i < 2; i++) {
-        tally_gauge_set(&self.tally, gauge_config_last_reload_successful + (unsigned)programs[i], successful);
-        tally_gauge_set(&self.tally, gauge_config_last_reload_timestamp_seconds + (unsigned)programs[i],
-                        self.settings.read_at);
-    }
+    tally_gauge_set(&self.tally, gauge_config_last_reload_successful + (unsigned)program, successful);
+    tally_gauge_set(&self.tally, gauge_config_last_reload_timestamp_seconds + (unsigned)program, self.settings.read_at);
+}
+
+/* A child that could not take new settings says so. */
+static void look_at_refusals(void)
+{
+    if (self.filters.active.refused)
+        set_reloaded(program_filter, false);
+    if (self.pusher.child.refused)
+        set_reloaded(program_pusher, false);
+    self.filters.active.refused = false;
+    self.pusher.child.refused = false;
 }
 
 static void reload(void)
@@ -65,6 +72,7 @@ static void reload(void)
     notify_reloading();
     bool good = options_read(self.file, &fresh, &failure);
     int fd = -1;
+    bool filter_took = false, pusher_took = false;
     if (good) {
         if (options_keep(&self.settings, &fresh, option))
             log_warning("reload: %s has changed and needs a restart; all that can be reloaded was", option);
@@ -73,14 +81,15 @@ static void reload(void)
     if (fd >= 0) {
         self.settings = fresh;
         log_open("milterscope", (enum log_level)fresh.log_level, (enum log_target)fresh.log_target);
-        filters_reload(&self.filters, fd);
-        pusher_reload(&self.pusher, fd);
+        filter_took = filters_reload(&self.filters, fd);
+        pusher_took = pusher_reload(&self.pusher, fd);
         close(fd);
         log_info("configuration reloaded");
     } else {
         log_error("reload: %s; the configuration before stays in force", failure.text);
     }
-    set_reloaded(fd >= 0);
+    set_reloaded(program_filter, filter_took);
+    set_reloaded(program_pusher, pusher_took);
     notify_ready("serving");
 }
 
@@ -165,8 +174,19 @@ static bool make_tally(struct failure *failure)
     if (!tally_guard(&self.tally, failure))
         return false;
     tally_gauge_set(&self.tally, gauge_tally_persistent, persistent);
-    set_reloaded(true);
+    set_reloaded(program_filter, true);
+    set_reloaded(program_pusher, true);
     return true;
+}
+
+/* Where the pusher did not get to the last copy. While settling, the copy that is there is better than ours. */
+static void copy_last(void)
+{
+    struct failure failure;
+    if (self.pusher.clean || atomic_load(&self.tally.header->state) == tally_settling || tally_is_cut(&self.tally))
+        return;
+    if (!tally_copy(&self.tally, self.settings.state_directory, true, &failure))
+        log_error("%s", failure.text);
 }
 
 static bool start(struct failure *failure)
@@ -175,11 +195,14 @@ static bool start(struct failure *failure)
         !make_tally(failure))
         return false;
     self.kit = (struct child_kit){self.directory, &self.settings, &self.tally};
-    if (!filters_open(&self.filters, &self.kit, failure))
-        return false;
-    if (pusher_open(&self.pusher, &self.kit, failure))
-        return true;
-    filters_stop(&self.filters, true);
+    if (filters_open(&self.filters, &self.kit, failure)) {
+        if (pusher_open(&self.pusher, &self.kit, failure))
+            return true;
+        filters_stop(&self.filters, true);
+        while (waitpid(-1, NULL, 0) > 0)
+            ;
+    }
+    copy_last(); /* the copy that was taken over lost its mark of a clean stop */
     return false;
 }
 
@@ -225,6 +248,7 @@ static bool round_of_loop(void)
     reap(now_ms);
     filters_step(&self.filters, now_ms);
     pusher_step(&self.pusher, now_ms);
+    look_at_refusals();
     beat(now_ms);
     if (self.stopping && filters_gone(&self.filters) && !self.pusher.stopping)
         pusher_stop(&self.pusher);
@@ -246,16 +270,6 @@ static void start_again(const char *why)
     log_error("%s: %s", self.program, strerror(errno));
 }
 
-/* Where the pusher did not get to the last copy. While settling, the copy that is there is better than ours. */
-static void copy_last(void)
-{
-    struct failure failure;
-    if (self.pusher.clean || atomic_load(&self.tally.header->state) == tally_settling || tally_is_cut(&self.tally))
-        return;
-    if (!tally_copy(&self.tally, self.settings.state_directory, true, &failure))
-        log_error("%s", failure.text);
-}
-
 int supervisor_run(const char *file, const struct settings *settings, char **arguments)
 {
     struct failure failure = {EX_OK, ""};
@@ -270,17 +284,16 @@ int supervisor_run(const char *file, const struct settings *settings, char **arg
     }
     self.round_ms = tally_clock_ms();
     while (round_of_loop()) {
-        const char *why = self.filters.outdated       ? "another version is installed"
-                          : tally_is_cut(&self.tally) ? "the file of the tally was cut"
-                                                      : NULL;
+        const char *why = self.filters.outdated || self.pusher.outdated ? "another version is installed"
+                          : tally_is_cut(&self.tally)                   ? "the file of the tally was cut"
+                                                                        : NULL;
         if (why != NULL) {
             start_again(why);
             return EX_SOFTWARE;
         }
     }
     copy_last();
-    tally_process_remove(&self.tally,
-                         self.process); /* nobody lives any more: readers need not wait for a heartbeat to grow old */
+    tally_process_remove(&self.tally, self.process); /* readers need not wait for a heartbeat to grow old */
     log_info("stopped");
     return EX_OK;
 }

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from exporter import ask, connect, exporter_in, push, say
+from kit.figures import figure
 from kit.metrics import Metrics
 from kit.place import free_port, program, server_program
 from kit.process import Process
@@ -235,7 +236,7 @@ def test_slow_clients_are_cut(exporter):
         return all(hung_up(connection) for connection in dripping)
 
     wait_until(drip, "the dripping clients are cut", interval=0.2)
-    print(f"cut after {time.monotonic() - began:.1f} s")
+    figure(f"exporter: dripping clients cut after {time.monotonic() - began:.1f} s")
     polite.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"alive" in polite.recv(65536)
     for connection in (polite, *dripping):
@@ -254,7 +255,7 @@ def test_a_crowd_is_cut_too(exporter):
             return False
 
     wait_until(served, "a scrape gets through", interval=0.5)
-    print(f"served after {time.monotonic() - began:.1f} s")
+    figure(f"exporter: a scrape served in a crowd after {time.monotonic() - began:.1f} s")
     wait_until(lambda: all(hung_up(connection) for connection in crowd), "the crowd is cut")
     for connection in crowd:
         connection.close()
@@ -277,7 +278,7 @@ def test_clients_that_stop_reading_are_cut(exporter):
                 connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     wait_until(lambda: open_files() > few, "they are connected")
     wait_until(lambda: open_files() < few, "they are cut", interval=0.5)
-    print(f"cut after {time.monotonic() - began:.1f} s")
+    figure(f"exporter: silent clients cut after {time.monotonic() - began:.1f} s")
     for connection in crowd:
         connection.close()
 

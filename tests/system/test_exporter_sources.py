@@ -9,6 +9,7 @@ import time
 
 import pytest
 from exporter import OTHER, OWNER, ask, exporter_in, log_of, push
+from kit.figures import figure
 from kit.metrics import Metrics
 from kit.place import free_port, program
 from kit.programs import Exporter, Milterscope
@@ -288,7 +289,7 @@ def test_redis_hangs(node):
 
     try:
         wait_until(from_tally, "the tally takes over", interval=0.01)
-        print(f"the slowest of {len(durations)} scrapes took {max(durations) * 1000:.1f} ms")
+        figure(f"exporter: without Redis, the slowest of {len(durations)} scrapes took {max(durations) * 1000:.1f} ms")
         assert pushes == sorted(pushes)
         wait_for(node.exporter, redis_up=0, up=1)
     finally:

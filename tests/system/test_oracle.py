@@ -12,6 +12,7 @@ import time
 import mailserver
 import plan
 import pytest
+from kit.figures import figure
 from kit.metrics import histograms, labels_of, name_of, number
 from kit.programs import Exporter, Milterscope, Site
 from kit.sasl import Accounts
@@ -175,9 +176,9 @@ def compare(site, truth, before, after):
 def report(jobs, truth, compared, seconds):
     messages = sum(count for series, count in truth.counts.items() if name_of(series) == metric("messages_total"))
     sessions = len(truth.spans[metric("session_seconds")])
-    print(f"\noracle: seed {SEED}, {len(jobs)} jobs, {messages} transactions in {sessions} sessions, {seconds:.1f} s")
-    print(f"oracle: {len(truth.fates)} fates: " + ", ".join(f"{name} {n}" for name, n in sorted(truth.fates.items())))
-    print(f"oracle: {compared} series compared, {sum(bool(n) for n in truth.counts.values())} of the truth not 0")
+    figure(f"oracle: seed {SEED}, {len(jobs)} jobs, {messages} transactions in {sessions} sessions, {seconds:.1f} s")
+    figure(f"oracle: {len(truth.fates)} fates: " + ", ".join(f"{name} {n}" for name, n in sorted(truth.fates.items())))
+    figure(f"oracle: {compared} series compared, {sum(bool(n) for n in truth.counts.values())} of the truth not 0")
 
 
 def test_the_truth(site):

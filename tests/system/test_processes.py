@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 from in_redis import meta, wait_in_redis
+from kit.figures import figure
 from kit.place import BUILD
 from kit.wait import pass_time, wait_until
 from mail import COMMAND_TIMEOUT, Session, Traffic, send
@@ -42,7 +43,7 @@ def test_mail_while_filters_are_killed(scope, postfix):
         traffic.wait(5)
     scope.wait_value(0, "sessions_active")
     passed = scope.passed()
-    print(f"\n{passed} of {traffic.messages} messages counted, {kills} kills, slowest answer {traffic.slowest:.2f} s")
+    figure(f"filter killed {kills} times: {passed} of {traffic.messages} messages counted, slowest answer {traffic.slowest:.2f} s")
     assert traffic.messages - kills * threads <= passed <= traffic.messages
     assert scope.value("filter_restarts_total") == kills
 
@@ -148,7 +149,7 @@ def test_another_version_is_installed_and_does_not_fit(own_parts, attached_site,
     scope.wait_said(words, 2)
     pass_time(3)
     times = len(scope.lines(words))
-    print(f"\nstarted itself again {times} times in {time.monotonic() - began:.1f} s")
+    figure(f"supervisor: started itself again {times} times in {time.monotonic() - began:.1f} s")
     assert times < 10
     send(postfix)  # goes on
     replace(programs / "milterscope-filter", BUILD / "milterscope-filter")

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from in_redis import counters, errors, gauge, in_step, meta, wait_error, without_pushes
+from kit.figures import figure
 from kit.place import free_port, server_program
 from kit.procfs import frozen, is_alive
 from kit.servers import Redis
@@ -121,9 +122,11 @@ def test_commands_do_not_grow_with_traffic(scope, postfix, redis):
     with Traffic(postfix):
         busy, busy_rate = pushes(redis, scope, 10)
     messages = scope.passed() - before
-    print(f"\ncommands a second: {idle_rate:.0f} idle, {busy_rate:.0f} while {messages} messages came")
+    figure(f"redis: commands a second: {idle_rate:.1f} idle, {busy_rate:.1f} while {messages} messages came")
+    assert messages > 0
     assert 1.5 <= idle <= 2.5
     assert 1.5 <= busy <= 2.5
+    assert busy_rate < 1.5 * idle_rate
     in_step(redis, scope)
 
 
@@ -141,13 +144,27 @@ def test_last_push(scope, postfix, redis):
 # ---- outages ----
 
 
+ROUNDS = 3  # with Redis and without, in turn: whatever else the machine does meets both
+USUAL = 0.5  # seconds; the median answer of a mail server that nobody holds up is far below
+DELAY, MOST_DELAY = 0.25, 0.4  # seconds; whoever waits for Redis waits for its timeout, 0.5
+
+
 def sessions(postfix, count=10):
     """The slowest answer of each of some sessions."""
     return [send(postfix) for _ in range(count)]
 
 
-def milliseconds(times):
-    return f"median {statistics.median(times) * 1000:.1f} ms, most {max(times) * 1000:.1f} ms"
+def milliseconds(rounds):
+    return f"median {median_of(rounds) * 1000:.1f} ms, most {max(map(max, rounds)) * 1000:.1f} ms"
+
+
+def median_of(rounds):
+    return statistics.median(sum(rounds, []))
+
+
+def usual_most(rounds):
+    """The slowest answer of a round, as it mostly is: that the machine itself halts once is not held against us."""
+    return statistics.median(map(max, rounds))
 
 
 def absent(scope, redis):
@@ -170,10 +187,8 @@ def hung(scope, redis):
     return lambda: os.kill(redis.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize(("outage", "error"), [(absent, "connect"), (killed, "connect"), (hung, "timeout")])
-def test_mail_does_not_wait_for_redis(scope, postfix, redis, outage, error):
-    in_step(redis, scope)
-    usual = sessions(postfix)
+def without_redis(scope, postfix, redis, outage, error):
+    """The slowest answers of sessions from the beginning of an outage until it is known for long."""
     before = errors(scope, error)
     come_back = outage(scope, redis)
     try:
@@ -186,12 +201,25 @@ def test_mail_does_not_wait_for_redis(scope, postfix, redis, outage, error):
         scope.wait_passed(passed + len(slow))
     finally:
         come_back()
-    seconds = in_step(redis, scope)
-    print(
-        f"\nslowest answer of a session: {milliseconds(usual)} usually, {milliseconds(slow)} without Redis; "
-        f"in step {seconds:.1f} s after it was back"
+    return slow
+
+
+@pytest.mark.parametrize(("outage", "error"), [(absent, "connect"), (killed, "connect"), (hung, "timeout")])
+def test_mail_does_not_wait_for_redis(scope, postfix, redis, outage, error):
+    usual, slow, seconds = [], [], 0.0
+    for _ in range(ROUNDS):
+        seconds = max(seconds, in_step(redis, scope))
+        usual.append(sessions(postfix, 20))
+        slow.append(without_redis(scope, postfix, redis, outage, error))
+    seconds = max(seconds, in_step(redis, scope))
+    figure(
+        f"redis {outage.__name__}: slowest answer of a session: {milliseconds(usual)} with Redis, {milliseconds(slow)} "
+        f"without; in step {seconds:.1f} s after it was back"
     )
-    assert max(slow) < COMMAND_TIMEOUT
+    assert median_of(usual) < USUAL
+    assert median_of(slow) - median_of(usual) < DELAY
+    assert usual_most(slow) - usual_most(usual) < MOST_DELAY
+    assert max(map(max, slow)) < COMMAND_TIMEOUT
     scope.wait_value(1, "redis_up", program="pusher")
 
 

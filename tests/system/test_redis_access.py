@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from in_redis import counters, errors, in_step, meta, wait_error
+from kit.figures import figure
 from kit.place import TOP
 from kit.servers import Redis
 from kit.tally import FILE, Tally
@@ -99,7 +100,7 @@ def test_second_one_waits_and_takes_over(own_parts, other_redis, end):
     began = time.monotonic()
     first.stop() if end == "stop" else first.kill()
     in_step(other_redis, second)
-    print(f"\ntaken over after {time.monotonic() - began:.1f} s")
+    figure(f"redis: another milterscope has taken over after {time.monotonic() - began:.1f} s")
     assert counters(other_redis, second)[PASSED] == 3
     assert meta(other_redis, second).owner.startswith(second.tally().id)
     second.wait_said("pushing again")

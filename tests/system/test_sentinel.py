@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from kit.figures import figure
 from kit.place import free_port, program
 from kit.process import Process
 from kit.procfs import frozen
@@ -150,7 +151,7 @@ def check_same(server, scope):
     assert (wrong, moved - MOVING) == ([], set())
     assert counters.keys() == high.keys()
     assert gauges.keys() == {series for series in after.values if after.types[after.family(series)] == "gauge"}
-    print(f"\n{server.folder.name}: {len(counters)} counts and {len(steady)} gauges as counted, {passed(counters)} messages")
+    figure(f"sentinel, {server.folder.name}: {len(counters)} counts and {len(steady)} gauges as counted, {passed(counters)} messages")
 
 
 def wait_read(server, exporters):
@@ -252,8 +253,8 @@ def test_failover(node, servers, happens):
             moved = time.monotonic()
             wait_pushed(new, node.site, before)
             wait_read(new, len(node.exporters))
-            print(f"\n{happens.__name__}: another master after {moved - began:.2f} s", end=", ")
-            print(f"pushed to and read by all {time.monotonic() - moved:.2f} s later")
+            read = time.monotonic() - moved
+            figure(f"sentinel, {happens.__name__}: another master after {moved - began:.2f} s, read by all {read:.2f} s later")
             mail.wait()
         servers.wait_ready()
         mail.wait()
@@ -297,7 +298,7 @@ def test_failover_to_a_replica_that_lags(own_parts, node, servers):
             shown = passed(far.metrics().values)
             assert shown >= max(stale) + 3 * SOME
         mail.wait()
-    print(f"\nthe new master was {shown - min(stale)} messages behind")
+    figure(f"sentinel: the new master was {shown - min(stale)} messages behind")
     servers.set("failover-timeout", FAILOVER_TIMEOUT_MS)
     check_same(new, node)
     servers.wait_ready()

@@ -5,6 +5,7 @@ import signal
 import time
 
 from in_redis import wait_in_redis
+from kit.figures import figure
 from kit.procfs import frozen, is_alive
 from kit.tally import Tally
 from kit.wait import wait_until
@@ -46,7 +47,7 @@ def test_nothing_is_lost_in_planned_restarts(scope, postfix, redis):
             scope.process.send(signal.SIGUSR2)
             scope.wait_said("takes over from filter", times)
             traffic.wait(40)
-    print(f"\n{traffic.messages} messages in {traffic.sessions} sessions, slowest answer {traffic.slowest:.2f} s")
+    figure(f"planned restarts: {traffic.messages} messages in {traffic.sessions} sessions, slowest answer {traffic.slowest:.2f} s")
     scope.wait_passed(traffic.messages)
     scope.wait_value(0, "sessions_active")
     expected = {

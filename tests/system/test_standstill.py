@@ -5,6 +5,7 @@ import time
 
 import pytest
 from in_redis import wait_in_redis
+from kit.figures import figure
 from kit.procfs import frozen, is_alive
 from kit.tally import SETTLING, Tally
 from kit.wait import pass_time
@@ -24,7 +25,7 @@ def test_filter_hangs(scope, postfix):
         during.finish_message()
         slowest = max(during.slowest, send(postfix))
         scope.wait_child("filter", hung)
-        print(f"\nreplaced, and mail goes on, after {time.monotonic() - began:.1f} s; slowest answer {slowest:.1f} s")
+        figure(f"hung filter: replaced, and mail goes on, after {time.monotonic() - began:.1f} s; slowest answer {slowest:.1f} s")
         assert slowest < COMMAND_TIMEOUT
     scope.wait_said(f"filter {hung} does not answer, killed")
     assert not is_alive(hung)

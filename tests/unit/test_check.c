@@ -35,7 +35,7 @@ static void expect_bytes(int fd, const void *expected, size_t length)
 /* Takes the check's connection, and sees that it negotiates as an MTA does: all actions, all steps, version 6. */
 static int take(struct listener *listener)
 {
-    static const unsigned char offer[] = {0, 0, 0, 13, 'O', 0, 0, 0, 6, 0, 0, 1, 0xff, 0, 0x1f, 0xff, 0xff};
+    static const unsigned char offer[] = {0, 0, 0, 13, 'O', 0, 0, 0, 6, 0, 0, 0, 0, 0, 0x1f, 0xff, 0xff};
     int fd = accept(listener->fd, NULL, NULL);
     assert_true(fd >= 0);
     expect_bytes(fd, offer, sizeof offer);

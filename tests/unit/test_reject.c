@@ -211,7 +211,7 @@ static void test_real(void **state)
     assert_int_equal(count_wrong(&real), 0);
     for (size_t i = 0; i < real.count; i++)
         seen[reject_classify(real.lines[i].column[2], real.lines[i].column[3]).class]++;
-    print_message("reject texts: %zu real, %zu hostile, other %.1f %%\n", real.count, hostile.count,
+    print_message("figure: reject texts: %zu real, %zu hostile, other %.1f %%\n", real.count, hostile.count,
                   100.0 * (double)seen[class_other] / (double)real.count);
     for (unsigned class = 0; class < class_COUNT; class ++)
         if (seen[class] == 0)
@@ -348,7 +348,7 @@ static void test_cost(void **state)
                 worst_line = all[d]->lines[i].number;
             }
         }
-        print_message("%s: %.0f ns a refusal, worst %.0f ns (line %d)\n", all[d]->name,
+        print_message("figure: %s: %.0f ns a refusal, worst %.0f ns (line %d)\n", all[d]->name,
                       1e9 * total / (double)all[d]->count, 1e9 * worst, worst_line);
     }
 }

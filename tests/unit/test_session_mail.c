@@ -192,15 +192,17 @@ static void test_declared_sizes(void **state)
     }
 }
 
-/* With milter.body sizes are counted: headers with ": " and the end of their lines, and the body; what was declared is nothing. */
+/* With milter.body sizes are counted: headers with ": " and the end of their lines, the empty line, and the body; what was declared is
+ * nothing. A folded header comes with LF for each CRLF. */
 static void test_counted_sizes(void **state)
 {
     (void)state;
     expect_size("mail <a@b> SIZE=5000|rcpt|data|eom", true, 0);
-    expect_size("mail <a@b> SIZE=5000|rcpt|data|header A: b|eom", true, 6);
-    expect_size("mail <a@b>|rcpt|data|header Subject: hello|body 65535|body 0|body 10|eom", true, 16 + 65545);
+    expect_size("mail <a@b> SIZE=5000|rcpt|data|header A: b|eom", true, 8);
+    expect_size("mail <a@b>|rcpt|data|header A: b\n c\n d|eom", true, 16);
+    expect_size("mail <a@b>|rcpt|data|header Subject: hello|body 65535|body 0|body 10|eom", true, 16 + 2 + 65545);
     expect_size("mail <a@b>|rcpt|data|body 1000|eom", false, 0);
-    expect_size("mail <a@b>|rcpt|data|body 77|abort|mail <a@b>|rcpt|data|body 1|eom", true, 1);
+    expect_size("mail <a@b>|rcpt|data|body 77|abort|mail <a@b>|rcpt|data|body 1|eom", true, 3);
 }
 
 /* Sizes are observed of what passed, not of what was only announced. */
