@@ -13,10 +13,12 @@ enum { WAIT_MS = 2000, STEP_MS = 5 };
 
 #define OUR_PROGRAMS "(milterscope-" /* as proc(5) writes names, cut after 15 bytes */
 
-/* Is this one of our programs, and more than a zombie? /proc/PID/stat: "PID (name) state …". */
+/* Is this one of our programs, and more than a zombie? One whose other threads have not ended yet still holds all that it had. See proc(5)
+ * for the fields of /proc/PID/stat: "PID (name) state …", the number of threads is the 20th. */
 static bool lives(pid_t pid)
 {
-    char path[32], stat[128] = "";
+    char path[32], stat[512] = "", state;
+    int threads;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -24,8 +26,11 @@ static bool lives(pid_t pid)
     ssize_t length = read(fd, stat, sizeof stat - 1);
     close(fd);
     const char *name = length > 0 ? strstr(stat, OUR_PROGRAMS) : NULL;
-    const char *state = name != NULL ? strstr(name, ") ") : NULL;
-    return state != NULL && state[2] != 'Z' && state[2] != 'X';
+    const char *fields = name != NULL ? strstr(name, ") ") : NULL;
+    return fields != NULL &&
+           sscanf(fields, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %d", &state,
+                  &threads) == 2 &&
+           (threads > 1 || (state != 'Z' && state != 'X'));
 }
 
 void orphans_wait(const char *run_directory)

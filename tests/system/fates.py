@@ -98,6 +98,18 @@ def passed_for_some(session, random):
 
 
 @fate(IN_SESSION)
+def passed_for_error_transport(session, random):
+    """Accepted for a transport that returns it: recipients as any others, and then a bounce passes."""
+    session.mail("alice@example.test")
+    for recipient in random.sample(server.FOR_ERROR_TRANSPORT, random.randrange(1, 4)):
+        session.rcpt(recipient)
+    if random.random() < 0.5:
+        mix(session, random)
+    finish(session, random)
+    session.truth.bounce()
+
+
+@fate(IN_SESSION)
 def null_sender(session, random):
     session.mail("")
     accept(session, random, 1)

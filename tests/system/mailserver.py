@@ -73,6 +73,9 @@ BROKEN = Recipient("broken@example.test", "lookup_failed", 451, "4.3.5")  # a ma
 DISCARDED = "discarded@example.test"
 HELD = Recipient("held@example.test")
 UNDELIVERABLE = "undeliverable@example.test"
+# Accepted, for a transport that returns everything: to the filter they look much like refused ones.
+ERROR_TEXTS = {"moved.test": "5.1.6 mailbox moved", "gone.test": "no mail for this domain", "later.example": "4.3.5 later"}
+FOR_ERROR_TRANSPORT = [Recipient(f"user@{domain}") for domain in ERROR_TEXTS]
 
 REFUSED_SENDERS = {
     "bad@ext.test": Refusal("sender", 554, "5.7.1"),
@@ -107,8 +110,10 @@ def known_users():
 def settings(milter):
     """main.cf, beyond what the private Postfix brings."""
     by_recipient = {f"{name}@example.test": text[0] for name, text in TEXTS.items()}
+    by_recipient |= dict.fromkeys(ERROR_TEXTS, "OK")  # else Postfix itself refuses what goes to the error transport
     by_recipient |= {BROKEN.address: "broken", DISCARDED: "DISCARD", HELD.address: "HOLD"}
     by_sender = {"bad@ext.test": "REJECT", "bad.test": "REJECT", "nodomain.test": "450 4.1.8 Domain not found"}
+    returned = {domain: f"error:{text}" for domain, text in ERROR_TEXTS.items()}
     relay = {"later.test": "later", "nodomain.test": "450 4.1.2 Domain not found"}
     return {
         "smtpd_milters": milter,
@@ -116,7 +121,9 @@ def settings(milter):
         "internal_mail_filter_classes": "bounce",
         "milter_default_action": "tempfail",  # a milter that fails must not go unnoticed
         "local_recipient_maps": inline(known_users()),
-        "transport_maps": inline({UNDELIVERABLE: "error:5.1.1 no such mailbox after all"}),
+        "transport_maps": inline({UNDELIVERABLE: "error:5.1.1 no such mailbox after all"} | returned),
+        "relay_domains": " ".join(ERROR_TEXTS),
+        "relay_recipient_maps": "",
         "smtpd_restriction_classes": "later, broken",
         "later": "defer_unauth_destination",
         "broken": "check_recipient_access fail:broken",
@@ -126,7 +133,8 @@ def settings(milter):
         "smtpd_sender_restrictions": f"check_sender_access {inline(by_sender)}",
         "smtpd_relay_restrictions": f"permit_sasl_authenticated, check_recipient_access {inline(relay)}, "
         "reject_unauth_destination",
-        "smtpd_recipient_restrictions": f"check_recipient_access {inline(by_recipient)}",
+        "smtpd_recipient_restrictions": f"check_recipient_access {inline(by_recipient)}, reject_unlisted_recipient",
+        "smtpd_reject_unlisted_recipient": "no",  # but where it stands above
         "smtpd_data_restrictions": f"check_sender_access {inline({NO_DATA: 'REJECT'})}",
         "smtpd_end_of_data_restrictions": f"check_sender_access {inline({NO_END: 'REJECT'})}",
         "header_checks": patterns({BAD_HEADER: "REJECT", DISCARD_HEADER: "DISCARD", HOLD_HEADER: "HOLD"}),

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 from documents import Manual, label_sets, metrics, options, sample_options, sources, table, uncommented_sample
-from kit.place import BUILD, SCRIPTS, TOP, Folder, program
+from kit.place import BUILD, SCRIPTS, TOP, Folder, program, server_program
 from kit.process import run
 
 FILTER = Manual("milterscope.8")
@@ -227,6 +227,94 @@ def test_readme_repeats_the_snippets():
     assert yaml.safe_load(job) == yaml.safe_load((TOP / "conf/prometheus/scrape.yaml").read_text())
     port = options()["exporter.listen"]["default"].rstrip("]").rsplit(":", 1)[1]
     assert f":{port}" in job
+
+
+MILTER = "unix:milterscope/milter.sock"
+OTHER = "{ unix:other/other.sock, default_action=accept }"
+
+
+@pytest.mark.parametrize(
+    ("before", "others"),
+    [
+        ("", []),
+        ("non_smtpd_milters = $smtpd_milters\n", []),
+        (f"smtpd_milters = {OTHER}\nnon_smtpd_milters = ${{smtpd_milters}}\n", [OTHER]),
+        (f"smtpd_milters = inet:127.0.0.1:1,\n    {OTHER}\nnon_smtpd_milters = $smtpd_milters\n", ["inet:127.0.0.1:1", OTHER]),
+        (f"smtpd_milters = {OTHER}\nnon_smtpd_milters = {OTHER}\n", [OTHER]),
+        (f"ours = {OTHER}\nsmtpd_milters = $ours\nnon_smtpd_milters = $ours\n", [OTHER]),
+        ((TOP / "conf/postfix/main.cf").read_text(), []),
+    ],
+    ids=["empty", "one from the other", "another before", "two before", "another in both", "both from a third", "snippet"],
+)
+def test_readme_attaches_postfix_once(folder, before, others):
+    """The README's own commands, run twice, on a configuration of Postfix's."""
+    block = re.search(r"^    milter=.*\n(?:    .*\n)+", README, flags=re.MULTILINE).group()
+    *commands, last = block.strip().splitlines()
+    assert last.strip() == "postfix reload"
+    place = folder / "attach"
+    place.mkdir(exist_ok=True)
+    (place / "main.cf").write_text(before)
+    (place / "master.cf").write_text("")
+    postconf = server_program("postfix", "usr/sbin/postconf")
+    path = f"{os.path.dirname(postconf)}:{os.environ['PATH']}"
+    for _ in range(2):
+        run(["sh", "-eu", "-c", "\n".join(commands)], env={**os.environ, "MAIL_CONFIG": str(place), "PATH": path})
+        for name in ("smtpd_milters", "non_smtpd_milters"):
+            value = run([postconf, "-c", place, "-hx", name])
+            listed = [text.strip(", ") for text in re.findall(r"\{.*?\}|[^\s,{}]+", value)]
+            assert listed[:-1] == others
+            assert listed[-1].startswith("{ " + MILTER) and value.count(MILTER) == 1
+
+
+def run_in(folder, taken_port):
+    """What scripts/run says that is to run in a folder, and at a port that is taken."""
+    settings = {"BUILD": BUILD, "RUN_DIR": folder, "HTTP_PORT": taken_port, "MTA": "none"}
+    done = subprocess.run(
+        [SCRIPTS / "run"],
+        env=os.environ | {name: str(value) for name, value in settings.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("name", ["lock", "milterscope.yaml", "postfix"])
+def test_run_leaves_foreign_folders_alone(folder, taken_port, name):
+    place = folder / "foreign" / name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    (place / name).write_text("somebody's\n")
+    assert "is not empty, and no earlier run made" in run_in(place, taken_port)
+    assert [path.name for path in place.iterdir()] == [name]
+    assert (place / name).read_text() == "somebody's\n"
+
+
+def test_run_takes_folders_of_its_own(folder, taken_port):
+    place = folder / "own"
+    shutil.rmtree(place, ignore_errors=True)
+    configuration = re.search(r"^mark='(.*)'", (SCRIPTS / "run").read_text(), flags=re.MULTILINE).group(1)
+    for _ in ("new", "of an earlier run"):
+        assert f"port {taken_port} is taken" in run_in(place, taken_port)
+        assert (place / ".milterscope-run").exists()
+    (place / ".milterscope-run").unlink()
+    (place / "milterscope.yaml").write_text(configuration + "\n")  # of a former version
+    assert f"port {taken_port} is taken" in run_in(place, taken_port)
+    assert (place / ".milterscope-run").exists()
+
+
+@pytest.mark.parametrize("suite", ["", "sid", "../../tests", "."])
+def test_fresh_knows_its_suites(suite):
+    run([SCRIPTS / "fresh", suite], expect=64)
 
 
 def test_readme_names_the_variables_of_run():

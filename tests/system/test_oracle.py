@@ -47,6 +47,7 @@ ALONGSIDE = {
     "filter_open_fds": "sessions and checks come and go",
     "coverage_info": "learned from what the MTA shows",
 }
+# What moves in the crowd is bounded loosely; how long sessions and messages last, one by one, test_times.py tells.
 LATE = 20.0  # seconds by which the end of a session may reach the filter after the client saw it
 LATE_ON_AVERAGE = 0.5
 SETTLE = 30.0  # seconds; only tells working from hung

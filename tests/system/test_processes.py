@@ -43,7 +43,8 @@ def test_mail_while_filters_are_killed(scope, postfix):
         traffic.wait(5)
     scope.wait_value(0, "sessions_active")
     passed = scope.passed()
-    figure(f"filter killed {kills} times: {passed} of {traffic.messages} messages counted, slowest answer {traffic.slowest:.2f} s")
+    counted = f"{passed} of {traffic.messages} messages counted"
+    figure(f"filter killed {kills} times: {counted}, slowest answer {traffic.slowest:.2f} s")
     assert traffic.messages - kills * threads <= passed <= traffic.messages
     assert scope.value("filter_restarts_total") == kills
 

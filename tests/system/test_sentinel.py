@@ -151,7 +151,8 @@ def check_same(server, scope):
     assert (wrong, moved - MOVING) == ([], set())
     assert counters.keys() == high.keys()
     assert gauges.keys() == {series for series in after.values if after.types[after.family(series)] == "gauge"}
-    figure(f"sentinel, {server.folder.name}: {len(counters)} counts and {len(steady)} gauges as counted, {passed(counters)} messages")
+    same = f"{len(counters)} counts and {len(steady)} gauges as counted"
+    figure(f"sentinel, {server.folder.name}: {same}, {passed(counters)} messages")
 
 
 def wait_read(server, exporters):
@@ -254,7 +255,8 @@ def test_failover(node, servers, happens):
             wait_pushed(new, node.site, before)
             wait_read(new, len(node.exporters))
             read = time.monotonic() - moved
-            figure(f"sentinel, {happens.__name__}: another master after {moved - began:.2f} s, read by all {read:.2f} s later")
+            new_master = f"another master after {moved - began:.2f} s"
+            figure(f"sentinel, {happens.__name__}: {new_master}, pushed to and read by all {read:.2f} s later")
             mail.wait()
         servers.wait_ready()
         mail.wait()

@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+from kit.figures import figure
 from kit.milter import negotiates
 from kit.programs import Milterscope, Site
 from kit.servers import Redis
@@ -81,6 +82,7 @@ def test_connections_turned_away_are_counted(milterscope):
             10.0,
         )
         count = counted(milterscope, "sessions_unobserved_total") - before
+        figure(f"shedding: {turned_away} of {FLOOD} connections turned away, {count} unobserved sessions counted")
         most = turned_away + CHECKS * (time.monotonic() - began + 1)
         assert count <= most, f"sessions_unobserved_total differs from the truth: {count}, at most {most}"
     finally:

@@ -47,7 +47,8 @@ def test_nothing_is_lost_in_planned_restarts(scope, postfix, redis):
             scope.process.send(signal.SIGUSR2)
             scope.wait_said("takes over from filter", times)
             traffic.wait(40)
-    figure(f"planned restarts: {traffic.messages} messages in {traffic.sessions} sessions, slowest answer {traffic.slowest:.2f} s")
+    sent = f"{traffic.messages} messages in {traffic.sessions} sessions"
+    figure(f"planned restarts: {sent}, slowest answer {traffic.slowest:.2f} s")
     scope.wait_passed(traffic.messages)
     scope.wait_value(0, "sessions_active")
     expected = {

@@ -25,7 +25,8 @@ def test_filter_hangs(scope, postfix):
         during.finish_message()
         slowest = max(during.slowest, send(postfix))
         scope.wait_child("filter", hung)
-        figure(f"hung filter: replaced, and mail goes on, after {time.monotonic() - began:.1f} s; slowest answer {slowest:.1f} s")
+        seconds = time.monotonic() - began
+        figure(f"hung filter: replaced, and mail goes on, after {seconds:.1f} s; slowest answer {slowest:.1f} s")
         assert slowest < COMMAND_TIMEOUT
     scope.wait_said(f"filter {hung} does not answer, killed")
     assert not is_alive(hung)

@@ -14,6 +14,7 @@ SIZE = ("1000.0", "10000.0", "100000.0", "1e+06", "1e+07", "2.5e+07", "5e+07", "
 RECIPIENTS = ("1.0", "2.0", "4.0", "8.0", "16.0", "32.0", "64.0", "128.0")
 INFINITY = "+Inf"
 
+LOCAL_AT_MOST = 60.0  # seconds that a session of local mail may take; what they are, test_times.py tells
 MEASURED = 0.002  # seconds by which two readings of a clock may differ, and what rounding takes
 
 
@@ -80,6 +81,15 @@ class Truth:
         if not mail:
             self.add("sessions_without_mail_total", client=client)
         self.lasted("session_seconds", at_least, at_most)
+
+    def local(self, source, recipients, spam="unscanned", passes=True, null_sender=False):
+        """A session of its own for mail that did not come over SMTP, or that Postfix made."""
+        span = (0.0, LOCAL_AT_MOST) if passes else None
+        self.transaction(Transaction(source, null_sender, accepted=recipients, spam=spam, span=span))
+        self.session("local", 0.0, LOCAL_AT_MOST, mail=True)
+
+    def bounce(self, spam="unscanned", passes=True):
+        self.local("bounce", 1, spam, passes, null_sender=True)
 
     def transaction(self, what):
         """A transaction that is over."""

@@ -1,0 +1,122 @@
+/* exporter/serve/page.c: what the page for people says in each state, every figure at its place, nothing of a name or an error taken as
+ * HTML. */
+#include "exporter/serve/page.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *page; /* the one written last */
+
+static void write_page(const char *instance, const struct view *view)
+{
+    size_t length;
+    free(page);
+    FILE *out = open_memstream(&page, &length);
+    assert_non_null(out);
+    page_write(out, instance, view);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(strlen(page), length);
+}
+
+static void expect(const char *text)
+{
+    if (strstr(page, text) == NULL)
+        fail_msg("\"%s\" is not on the page:\n%s", text, page);
+}
+
+static void expect_not(const char *text)
+{
+    if (strstr(page, text) != NULL)
+        fail_msg("\"%s\" is on the page:\n%s", text, page);
+}
+
+static struct view *live_view(void)
+{
+    static struct view view;
+    view = (struct view){.ready = true, .from = "Redis"};
+    snapshot_clear(&view.values);
+    view.values.has_totals = true;
+    view.values.gauges[gauge_up] = 1;
+    return &view;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    free(page);
+    page = NULL;
+    return 0;
+}
+
+static void test_state(void **state)
+{
+    (void)state;
+    struct view *view = live_view();
+    view->values.gauges[gauge_sessions_active] = 1;
+    write_page("mx1", view);
+    expect("<title>milterscope: mx1</title>");
+    expect("<h1>milterscope: mx1</h1>");
+    expect("<p>Live, from Redis. 1 SMTP session open.</p>\n");
+    expect_not("trouble>");
+    view->values.gauges[gauge_sessions_active] = 0;
+    write_page("mx1", view);
+    expect(" 0 SMTP sessions open.");
+    view->values.gauges[gauge_sessions_active] = GAUGE_ABSENT;
+    view->values.gauges[gauge_up] = 0;
+    view->from = "the tally of this host";
+    strcpy(view->trouble, "milterscope does not run on this host");
+    write_page("mx1", view);
+    expect("<p><strong>Not live</strong>, from the tally of this host.</p>\n"
+           "<p class=trouble>milterscope does not run on this host</p>\n");
+    expect_not("SMTP session");
+}
+
+static void test_nothing_is_html(void **state)
+{
+    (void)state;
+    struct view *view = live_view();
+    strcpy(view->trouble, "\"<b>\" & '</p>'");
+    write_page("<script>\"&'", view);
+    expect("<title>milterscope: &lt;script&gt;&quot;&amp;&#39;</title>");
+    expect("<h1>milterscope: &lt;script&gt;&quot;&amp;&#39;</h1>");
+    expect("<p class=trouble>&quot;&lt;b&gt;&quot; &amp; &#39;&lt;/p&gt;&#39;</p>");
+    expect_not("<script>");
+    expect_not("<b>");
+}
+
+/* Each value is another, so that none can stand at the place of another. */
+static void test_figures(void **state)
+{
+    (void)state;
+    struct view *view = live_view();
+    char cell[64];
+    view->values.totals[SERIES_1(connections_total, client_internal)] = 1234567;
+    for (unsigned i = 0; i < verdict_COUNT; i++)
+        view->values.totals[SERIES_2(messages_total, source_bounce, i)] = 100 + i;
+    view->values.totals[SERIES_2(spam_verdicts_total, source_local, spam_clean)] = UINT64_MAX;
+    write_page("mx1", view);
+    expect("<h2>Connections by client</h2>\n<table>\n<tr><th>client</th><th>total</th></tr>\n"
+           "<tr><td>local</td><td class=zero>0</td></tr>\n<tr><td>internal</td><td>1234567</td></tr>\n"
+           "<tr><td>external</td><td class=zero>0</td></tr>\n</table>\n");
+    expect("<tr><td>bounce</td><td>100</td><td>101</td><td>102</td>");
+    snprintf(cell, sizeof cell, "<td>%u</td></tr>\n<tr><td>external</td>", 100u + verdict_COUNT - 1);
+    expect(cell);
+    expect("<td>18446744073709551615</td>");
+    expect("<h2>Refused recipients by reason</h2>");
+    view->values.has_totals = false;
+    write_page("mx1", view);
+    expect_not("<table>");
+    expect("href=\"/metrics\"");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_nothing_is_html),
+                                       cmocka_unit_test(test_figures)};
+    return cmocka_run_group_tests(tests, NULL, end);
+}
