@@ -18,7 +18,7 @@ static char *render(enum exposition_format format, const struct snapshot *snapsh
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     assert_non_null(out);
-    exposition_write(out, format, snapshot);
+    exposition_write(out, format, &(struct exposition_part){NULL, snapshot}, 1);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(strlen(text), length);
     return text;
