@@ -341,6 +341,8 @@ bool catalogue_value_parse(enum metric_unit unit, const char *text, size_t lengt
         }
         number = number * 1000000 + fraction;
     }
+    if (at != length)
+        return false;
     *value = negative ? -(int64_t)number : (int64_t)number;
-    return at == length;
+    return true;
 }
