@@ -35,7 +35,8 @@ static struct member *take_out(struct roster *roster)
     if (roster_lists(roster, member))
         return NULL;
     roster->count--;
-    memmove(&roster->members[oldest], &roster->members[oldest + 1], (roster->count - oldest) * sizeof member);
+    memmove(&roster->members[oldest], &roster->members[oldest + 1],
+            (roster->count - oldest) * sizeof roster->members[0]);
     memset(member, 0, sizeof *member);
     return member;
 }
@@ -46,7 +47,7 @@ static struct member *add(struct roster *roster, const char *name)
     if (member == NULL)
         return NULL;
     unsigned place = place_of(roster, name);
-    memmove(&roster->members[place + 1], &roster->members[place], (roster->count - place) * sizeof member);
+    memmove(&roster->members[place + 1], &roster->members[place], (roster->count - place) * sizeof roster->members[0]);
     roster->members[place] = member;
     roster->count++;
     strcpy(member->name, name);

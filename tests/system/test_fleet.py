@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from exporter import ask, exporter_in, log_of
 from kit.metrics import Metrics, labels_of, name_of
-from kit.place import program, server_program
+from kit.place import TOP, program, server_program
 from kit.resp import Resp
 from kit.servers import Redis
 from kit.simulated import Instance, catalogue, load_scripts, push
@@ -448,6 +448,19 @@ def test_redis_goes_and_comes_back(own_parts):
     assert ask(fleet.exporter, "GET", "/readyz").status == 503
     redis.start()
     fleet.wait({of("mx1", PASSED): 1, "milterscope_up": 1})
+
+
+def test_rights_of_the_manual_suffice(own_parts, redis):
+    """And are all that is used; +select is for the database."""
+    page = (TOP / "conf/man/milterscope.8").read_text().split(".Cm exporter.scope", 1)[1].split(".Pp", 1)[0]
+    rights = " ".join(line.removeprefix(".Li ").rstrip(" ,.") for line in page.splitlines() if line.startswith(".Li ")).split()
+    assert {"~ms1:*", "+zrevrange", "+hgetall"} <= set(rights)
+    password = own_parts.folder.disk / "password"
+    password.write_text("secret\n")
+    redis.command("ACL", "SETUSER", "fleet", "on", ">secret", "+select", *[right for right in rights if right[0] in "~+"])
+    fleet = Fleet(own_parts, redis, "rights", redis={"user": "fleet", "password_file": str(password)})
+    fleet.push(Instance("mx1", {PASSED: 5}))
+    fleet.wait({of("mx1", PASSED): 5})
 
 
 def test_slow_commands_are_not_used(redis):
