@@ -35,8 +35,7 @@ static struct member *take_out(struct roster *roster)
     if (roster_lists(roster, member))
         return NULL;
     roster->count--;
-    memmove(&roster->members[oldest], &roster->members[oldest + 1],
-            (roster->count - oldest) * sizeof roster->members[0]);
+    memmove(&roster->members[oldest], &roster->members[oldest + 1], (roster->count - oldest) * sizeof(struct member *));
     memset(member, 0, sizeof *member);
     return member;
 }
@@ -47,7 +46,7 @@ static struct member *add(struct roster *roster, const char *name)
     if (member == NULL)
         return NULL;
     unsigned place = place_of(roster, name);
-    memmove(&roster->members[place + 1], &roster->members[place], (roster->count - place) * sizeof roster->members[0]);
+    memmove(&roster->members[place + 1], &roster->members[place], (roster->count - place) * sizeof(struct member *));
     roster->members[place] = member;
     roster->count++;
     strcpy(member->name, name);
