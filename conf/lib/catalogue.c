@@ -20,6 +20,7 @@
 #define HISTOGRAM(name, writer, unit, labels, bounds, help) REFUSES_TOTAL(name) NEEDS_HELP(name, help)
 #define GAUGE(name, writer, unit, labels, join, help)       REFUSES_TOTAL(name) NEEDS_HELP(name, help)
 #define INFO(name, writer, labels, help)                    NEEDS_INFO(name) NEEDS_HELP(name, help)
+#define FLEET_COUNTER(name, help)                           NEEDS_TOTAL(name) NEEDS_HELP(name, help)
 #define PROCESS_COUNTER(name, unit, help)                   NEEDS_TOTAL(name) NEEDS_HELP(name, help)
 #define PROCESS_GAUGE(name, unit, help)                     REFUSES_TOTAL(name) NEEDS_HELP(name, help)
 #include "conf/tables/metrics.def"
@@ -96,6 +97,15 @@
      .first = gauge_##NAME,                                                                                            \
      .slots = SERIES_##LABELS,                                                                                         \
      SETS_##LABELS},
+#define FLEET_COUNTER(NAME, HELP)                                                                                      \
+    {.name = PREFIX #NAME,                                                                                             \
+     .help = HELP,                                                                                                     \
+     .kind = kind_counter,                                                                                             \
+     .unit = unit_one,                                                                                                 \
+     .writer = writer_exporter,                                                                                        \
+     .join = join_max,                                                                                                 \
+     .first = gauge_##NAME,                                                                                            \
+     .slots = 1},
 #define PROCESS_COUNTER(NAME, UNIT, HELP)                                                                              \
     {.name = #NAME,                                                                                                    \
      .help = HELP,                                                                                                     \
@@ -331,6 +341,8 @@ bool catalogue_value_parse(enum metric_unit unit, const char *text, size_t lengt
         }
         number = number * 1000000 + fraction;
     }
+    if (at != length)
+        return false;
     *value = negative ? -(int64_t)number : (int64_t)number;
-    return at == length;
+    return true;
 }

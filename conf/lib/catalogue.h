@@ -67,6 +67,7 @@ enum total {
 #define GAUGE(name, writer, unit, labels, join, help)                                                                  \
     gauge_##name, gauge_##name##_LAST = gauge_##name + SERIES_##labels - 1,
 #define INFO(name, writer, labels, help)  gauge_##name, gauge_##name##_LAST = gauge_##name + SERIES_##labels - 1,
+#define FLEET_COUNTER(name, help)         gauge_##name,
 #define PROCESS_COUNTER(name, unit, help) gauge_##name,
 #define PROCESS_GAUGE(name, unit, help)   gauge_##name,
 enum gauge {
@@ -79,6 +80,7 @@ enum gauge {
 #define HISTOGRAM(name, writer, unit, labels, bounds, help) metric_##name,
 #define GAUGE(name, writer, unit, labels, join, help)       metric_##name,
 #define INFO(name, writer, labels, help)                    metric_##name,
+#define FLEET_COUNTER(name, help)                           metric_##name,
 #define PROCESS_COUNTER(name, unit, help)                   metric_##name,
 #define PROCESS_GAUGE(name, unit, help)                     metric_##name,
 enum metric_id {

@@ -1,14 +1,28 @@
-/* Writing a snapshot in the exposition formats. What differs between the two is the head of a family; samples are alike. */
+/* Writing snapshots in the exposition formats. What differs between the two is the head of a family; samples are alike. */
 #include "conf/lib/exposition.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+enum { HISTOGRAM_PARTS_MAX = 32 }; /* buckets, sum and count */
+#define BOUNDS(set) _Static_assert(bounds_##set##_COUNT + 3 <= HISTOGRAM_PARTS_MAX, #set ": too many bounds");
+#include "conf/tables/bounds.def"
 
 const char *exposition_content_type(enum exposition_format format)
 {
     return format == exposition_openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                             : "text/plain; version=0.0.4; charset=utf-8";
 }
+
+/* All that is written of a family, one after another. */
+struct family {
+    FILE *out;
+    enum exposition_format format;
+    const struct metric *metric;
+    const struct exposition_part *parts;
+    size_t count;
+    bool has_head;
+};
 
 /* ---- the head of a family ---- */
 
@@ -66,8 +80,15 @@ static void write_unit(FILE *out, enum exposition_format format, const struct me
         fprintf(out, "# UNIT %.*s %s\n", length, metric->name, unit + 1);
 }
 
-static void write_head(FILE *out, enum exposition_format format, const struct metric *metric)
+/* Before the first sample. */
+static void write_head(struct family *family)
 {
+    FILE *out = family->out;
+    enum exposition_format format = family->format;
+    const struct metric *metric = family->metric;
+    if (family->has_head)
+        return;
+    family->has_head = true;
     if (format == exposition_text)
         write_help(out, format, metric);
     write_type(out, format, metric);
@@ -79,42 +100,98 @@ static void write_head(FILE *out, enum exposition_format format, const struct me
 
 /* ---- samples ---- */
 
-static void write_sample(FILE *out, const char *series, enum metric_unit unit, int64_t value)
+/* A series of the catalogue, taken apart where the label `instance` comes in. */
+struct series_text {
+    char name[SERIES_TEXT_MAX];
+    const char *labels; /* behind the opening brace; NULL: none */
+};
+
+static void take_apart(const struct metric *metric, unsigned slot, struct series_text *series)
+{
+    catalogue_series(metric, slot, series->name);
+    char *brace = strchr(series->name, '{');
+    series->labels = brace == NULL ? NULL : brace + 1;
+    if (brace != NULL)
+        *brace = '\0';
+}
+
+static void write_sample(FILE *out, const struct series_text *series, const char *instance, enum metric_unit unit,
+                         int64_t value)
 {
     char text[32];
-    catalogue_value_text(unit, value, text);
-    fprintf(out, "%s %s\n", series, text);
-}
-
-/* One series of a histogram, whose slots begin at `slot`: cumulative buckets, sum and count. */
-static void write_histogram(FILE *out, const struct metric *metric, unsigned slot, const uint64_t *totals)
-{
-    char series[SERIES_TEXT_MAX];
-    unsigned buckets = metric->bounds->count + 1;
-    uint64_t count = 0;
-    for (unsigned i = 0; i < buckets; i++) {
-        count += totals[metric->first + slot + i];
-        catalogue_series(metric, slot + i, series);
-        write_sample(out, series, unit_one, (int64_t)count);
+    fputs(series->name, out);
+    if (instance != NULL) {
+        fputs("{instance=\"", out);
+        fputs(instance, out);
+        fputs(series->labels == NULL ? "\"}" : "\",", out);
+    } else if (series->labels != NULL) {
+        fputc('{', out);
     }
-    catalogue_series(metric, slot + buckets, series);
-    write_sample(out, series, metric->unit, (int64_t)totals[metric->first + slot + buckets]);
-    /* The series of the count is that of the sum under another name. */
-    const char *labels = series + strlen(metric->name) + strlen("_sum");
-    fprintf(out, "%s_count%s %" PRIu64 "\n", metric->name, labels, count);
+    if (series->labels != NULL)
+        fputs(series->labels, out);
+    text[0] = ' ';
+    size_t length = catalogue_value_text(unit, value, text + 1);
+    text[length + 1] = '\n';
+    fwrite(text, 1, length + 2, out);
 }
 
-static void write_totals(FILE *out, const struct metric *metric, const uint64_t *totals)
+/* One series of a histogram, whose slots begin at `slot`: of each part cumulative buckets, sum and count. */
+static void write_histogram(const struct family *family, unsigned slot)
 {
-    char series[SERIES_TEXT_MAX];
-    unsigned step = metric->kind == kind_histogram ? metric->bounds->count + 2 : 1;
+    const struct metric *metric = family->metric;
+    struct series_text series[HISTOGRAM_PARTS_MAX];
+    unsigned buckets = metric->bounds->count + 1, sum = buckets, count = sum + 1;
+    for (unsigned i = 0; i <= sum; i++)
+        take_apart(metric, slot + i, &series[i]);
+    take_apart(metric, slot + sum, &series[count]); /* the count is the sum under another name */
+    strcpy(series[count].name + strlen(metric->name), "_count");
+    if (series[sum].labels != NULL)
+        series[count].labels = series[sum].labels;
+    for (size_t p = 0; p < family->count; p++) {
+        const struct exposition_part *part = &family->parts[p];
+        const uint64_t *totals = part->values->totals + metric->first + slot;
+        uint64_t cumulated = 0;
+        if (!part->values->has_totals)
+            continue;
+        for (unsigned i = 0; i < buckets; i++) {
+            cumulated = totals[i] < INT64_MAX - cumulated ? cumulated + totals[i] : INT64_MAX;
+            write_sample(family->out, &series[i], part->instance, unit_one, (int64_t)cumulated);
+        }
+        write_sample(family->out, &series[sum], part->instance, metric->unit, (int64_t)totals[sum]);
+        write_sample(family->out, &series[count], part->instance, unit_one, (int64_t)cumulated);
+    }
+}
+
+static bool any_totals(const struct family *family)
+{
+    for (size_t i = 0; i < family->count; i++) {
+        if (family->parts[i].values->has_totals)
+            return true;
+    }
+    return false;
+}
+
+static void write_totals(struct family *family)
+{
+    const struct metric *metric = family->metric;
+    bool is_histogram = metric->kind == kind_histogram;
+    unsigned step = is_histogram ? metric->bounds->count + 2 : 1;
+    if (!any_totals(family))
+        return;
+    write_head(family);
     for (unsigned slot = 0; slot < metric->slots; slot += step) {
-        if (metric->kind == kind_histogram) {
-            write_histogram(out, metric, slot, totals);
+        struct series_text series;
+        if (is_histogram) {
+            write_histogram(family, slot);
             continue;
         }
-        catalogue_series(metric, slot, series);
-        write_sample(out, series, metric->unit, (int64_t)totals[metric->first + slot]);
+        take_apart(metric, slot, &series);
+        for (size_t p = 0; p < family->count; p++) {
+            const struct exposition_part *part = &family->parts[p];
+            if (part->values->has_totals)
+                write_sample(family->out, &series, part->instance, metric->unit,
+                             (int64_t)part->values->totals[metric->first + slot]);
+        }
     }
 }
 
@@ -124,32 +201,31 @@ static bool is_present(const struct metric *metric, int64_t value)
     return value != GAUGE_ABSENT && !(metric->kind == kind_info && value == 0);
 }
 
-static void write_gauges(FILE *out, enum exposition_format format, const struct metric *metric, const int64_t *gauges)
+static void write_gauges(struct family *family)
 {
-    char series[SERIES_TEXT_MAX];
-    bool has_head = false;
+    const struct metric *metric = family->metric;
     for (unsigned slot = 0; slot < metric->slots; slot++) {
-        int64_t value = gauges[metric->first + slot];
-        if (!is_present(metric, value))
-            continue;
-        if (!has_head)
-            write_head(out, format, metric);
-        has_head = true;
-        catalogue_series(metric, slot, series);
-        write_sample(out, series, metric->unit, metric->kind == kind_info ? 1 : value);
+        struct series_text series;
+        take_apart(metric, slot, &series);
+        for (size_t p = 0; p < family->count; p++) {
+            int64_t value = family->parts[p].values->gauges[metric->first + slot];
+            if (!is_present(metric, value))
+                continue;
+            write_head(family);
+            write_sample(family->out, &series, family->parts[p].instance, metric->unit,
+                         metric->kind == kind_info ? 1 : value);
+        }
     }
 }
 
-void exposition_write(FILE *out, enum exposition_format format, const struct snapshot *snapshot)
+void exposition_write(FILE *out, enum exposition_format format, const struct exposition_part *parts, size_t count)
 {
     for (size_t i = 0; i < metric_COUNT; i++) {
-        const struct metric *metric = &catalogue[i];
-        if (!metric->is_total) {
-            write_gauges(out, format, metric, snapshot->gauges);
-        } else if (snapshot->has_totals) {
-            write_head(out, format, metric);
-            write_totals(out, metric, snapshot->totals);
-        }
+        struct family family = {out, format, &catalogue[i], parts, count, false};
+        if (catalogue[i].is_total)
+            write_totals(&family);
+        else
+            write_gauges(&family);
     }
     if (format == exposition_openmetrics)
         fputs("# EOF\n", out);

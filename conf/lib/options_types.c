@@ -32,10 +32,9 @@ static const char *read_text(const struct option *option, const char *text, void
 
 static const char *read_name(const struct option *option, const char *text, void *field)
 {
-    if (*text == '\0' ||
-        text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] != '\0')
-        return "";
-    return copy_text(option, text, field);
+    if (strlen(text) >= option->bytes)
+        return "too long";
+    return settings_is_name(text, strlen(text)) ? copy_text(option, text, field) : "";
 }
 
 static const char *read_directory(const struct option *option, const char *text, void *field)
@@ -95,6 +94,7 @@ static void print_text(FILE *out, const void *field)
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_target_words[] = {"stderr", "syslog", NULL};
 static const char *const mta_kind_words[] = {"auto", "postfix", "sendmail", "exim", NULL};
+static const char *const scope_words[] = {"node", "fleet", NULL};
 static const char *const boolean_words[] = {"false", "true", NULL};
 
 static const char *read_word(const char *const *words, const char *text, void *field)
@@ -121,6 +121,7 @@ static const char *read_word(const char *const *words, const char *text, void *f
 WORD_TYPE(log_level)
 WORD_TYPE(log_target)
 WORD_TYPE(mta_kind)
+WORD_TYPE(scope)
 WORD_TYPE(boolean)
 
 /* ---- numbers: read whole and in decimal ---- */
@@ -261,3 +262,4 @@ TYPE(redis_url, print_text, false, "redis://host:port/db, unix:///path or sentin
 TYPE(text, print_text, false, "a text")
 TYPE(file, print_text, false, "an absolute path of a file")
 TYPE(listen, print_listen, true, "addresses such as 127.0.0.1:19154 or [::1]:19154")
+TYPE(scope, print_scope, false, "node or fleet")

@@ -61,3 +61,13 @@ void settings_stamp(struct settings *settings)
     settings->size = sizeof *settings;
     settings->version = hash;
 }
+
+bool settings_is_name(const char *text, size_t length)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\0' || strchr(allowed, text[i]) == NULL)
+            return false;
+    }
+    return length > 0 && length < SETTINGS_NAME_MAX;
+}

@@ -12,6 +12,7 @@
 
 enum { SETTINGS_PATH_MAX = 256, SETTINGS_NAME_MAX = 65, SETTINGS_URL_MAX = 512, SETTINGS_LISTEN_MAX = 16 };
 
+enum exporter_scope { scope_node, scope_fleet };
 enum mta_kind { mta_kind_auto, mta_kind_postfix, mta_kind_sendmail, mta_kind_exim };
 
 struct listen_addresses {
@@ -42,10 +43,14 @@ struct settings {
     int64_t redis_push_interval;                 /* microseconds */
     int64_t redis_timeout;                       /* microseconds */
     struct listen_addresses exporter_listen;
+    int64_t exporter_scope; /* enum exporter_scope */
 };
 
 /* Fills size and version. */
 void settings_stamp(struct settings *settings);
+
+/* May an instance be called so: letters, digits, point, underscore, hyphen, 64 at most? */
+bool settings_is_name(const char *text, size_t length);
 
 /* A sealed, read-only memfd that holds *settings; -1 with *failure filled. The caller closes it. */
 int settings_seal(const struct settings *settings, struct failure *failure);

@@ -1,44 +1,47 @@
-/* One pipeline: the time, who owns the instance, its values, and again who owns it. Values that were read while the owner changed belong to
+/* One pipeline: who owns the instance, its values, and again who owns it. Values that were read while the owner changed belong to
  * nobody known and are not shown. */
 #include "exporter/serve/instance.h"
 
 #include <string.h>
 #include <time.h>
 
-enum { ask_time, ask_meta, ask_counters, ask_gauges, ask_owner, QUESTIONS };
-static const char *const question_names[QUESTIONS] = {"TIME", "HMGET meta", "HGETALL counters", "HGETALL gauges",
-                                                      "HMGET meta"};
+enum { ask_meta, ask_counters, ask_gauges, ask_owner };
+static const char *const question_names[INSTANCE_QUESTIONS] = {"HMGET meta", "HGETALL counters", "HGETALL gauges",
+                                                               "HMGET meta"};
+
+void instance_key(char key[INSTANCE_KEY_MAX], const char *name, const char *kind)
+{
+    snprintf(key, INSTANCE_KEY_MAX, "ms1:{%s}:%s", name, kind);
+}
 
 void instance_ask(struct redis *redis, const char *name)
 {
-    char meta[SETTINGS_NAME_MAX + 32], counters[SETTINGS_NAME_MAX + 32], gauges[SETTINGS_NAME_MAX + 32];
-    snprintf(meta, sizeof meta, "ms1:{%s}:meta", name);
-    snprintf(counters, sizeof counters, "ms1:{%s}:counters", name);
-    snprintf(gauges, sizeof gauges, "ms1:{%s}:gauges", name);
+    char meta[INSTANCE_KEY_MAX], counters[INSTANCE_KEY_MAX], gauges[INSTANCE_KEY_MAX];
+    instance_key(meta, name, "meta");
+    instance_key(counters, name, "counters");
+    instance_key(gauges, name, "gauges");
     const struct {
         size_t count;
         const char *words[4];
-    } questions[QUESTIONS] = {
-        [ask_time] = {1, {"TIME"}},
+    } questions[INSTANCE_QUESTIONS] = {
         [ask_meta] = {4, {"HMGET", meta, "owner", "pushed_at"}},
         [ask_counters] = {2, {"HGETALL", counters}},
         [ask_gauges] = {2, {"HGETALL", gauges}},
         [ask_owner] = {3, {"HMGET", meta, "owner"}},
     };
-    for (size_t i = 0; i < QUESTIONS; i++)
+    for (size_t i = 0; i < INSTANCE_QUESTIONS; i++)
         redis_command(redis, questions[i].count, questions[i].words, NULL);
 }
 
-/* The clock that pushed_at was read from; where TIME is not allowed, our own has to do. */
-static int64_t redis_time(const struct redis_reply *reply)
+int64_t instance_time(const struct redis_reply *reply)
 {
     int64_t seconds, micros;
     size_t seconds_length, micros_length;
     const char *seconds_text = redis_reply_text(redis_reply_item(reply, 0), &seconds_length);
     const char *micros_text = redis_reply_text(redis_reply_item(reply, 1), &micros_length);
-    if (catalogue_value_parse(unit_one, seconds_text, seconds_length, &seconds) &&
-        catalogue_value_parse(unit_one, micros_text, micros_length, &micros))
-        return seconds * 1000000 + micros;
+    if (catalogue_value_parse(unit_seconds, seconds_text, seconds_length, &seconds) && seconds >= 0 &&
+        catalogue_value_parse(unit_one, micros_text, micros_length, &micros) && micros >= 0 && micros < 1000000)
+        return seconds + micros;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
@@ -69,11 +72,22 @@ static bool take_total(struct snapshot *values, const char *field, size_t length
     return true;
 }
 
+/* What the exporter says of itself or of an instance is never taken from Redis. */
+static bool is_of_exporter(const struct metric *metric, unsigned series)
+{
+    if (metric->writer == writer_each) /* the first label is the program */
+        return series / (metric->slots / metric->labels[0]->count) == program_exporter;
+    return metric->writer == writer_exporter;
+}
+
 static bool take_gauge(struct snapshot *values, const char *field, size_t length, const char *text, size_t text_length)
 {
     int gauge = catalogue_find_gauge(field, length);
-    return gauge >= 0 && catalogue_value_parse(catalogue_gauge_metric((unsigned)gauge)->unit, text, text_length,
-                                               &values->gauges[gauge]);
+    if (gauge < 0)
+        return false;
+    const struct metric *metric = catalogue_gauge_metric((unsigned)gauge);
+    return !is_of_exporter(metric, (unsigned)gauge - metric->first) &&
+           catalogue_value_parse(metric->unit, text, text_length, &values->gauges[gauge]);
 }
 
 static void take_hash(struct instance *instance, const struct redis_reply *hash,
@@ -88,15 +102,11 @@ static void take_hash(struct instance *instance, const struct redis_reply *hash,
     }
 }
 
-bool instance_take(const struct redis *redis, struct instance *instance, enum label_error *error,
-                   struct failure *failure)
+/* The first answer that is not what was asked for: false, with its class and text. */
+static bool all_arrays(const struct redis *redis, size_t first, enum label_error *error, struct failure *failure)
 {
-    instance->known = false;
-    instance->id[0] = '\0';
-    instance->dropped = 0;
-    snapshot_clear(&instance->values);
-    for (size_t i = ask_meta; i < QUESTIONS; i++) {
-        const struct redis_reply *reply = redis_reply(redis, i);
+    for (size_t i = 0; i < INSTANCE_QUESTIONS; i++) {
+        const struct redis_reply *reply = redis_reply(redis, first + i);
         if (redis_reply_kind(reply) == redis_array)
             continue;
         bool is_error = redis_reply_kind(reply) == redis_error_reply;
@@ -104,17 +114,30 @@ bool instance_take(const struct redis *redis, struct instance *instance, enum la
         return fail(failure, EX_PROTOCOL, "%s: %s", question_names[i],
                     is_error ? redis_reply_text(reply, NULL) : "the answer is of another kind");
     }
-    const struct redis_reply *meta = redis_reply(redis, ask_meta);
-    const struct redis_reply *owner_after = redis_reply_item(redis_reply(redis, ask_owner), 0);
+    return true;
+}
+
+bool instance_take(const struct redis *redis, size_t first, int64_t now, struct instance *instance,
+                   enum label_error *error, struct failure *failure)
+{
+    instance->known = false;
+    instance->id[0] = '\0';
+    instance->dropped = 0;
+    snapshot_clear(&instance->values);
+    if (!all_arrays(redis, first, error, failure))
+        return false;
+    const struct redis_reply *meta = redis_reply(redis, first + ask_meta);
+    const struct redis_reply *owner_after = redis_reply_item(redis_reply(redis, first + ask_owner), 0);
     size_t length;
     int64_t pushed_at;
     const char *pushed_text = redis_reply_text(redis_reply_item(meta, 1), &length);
     if (!take_owner(instance, redis_reply_item(meta, 0), owner_after) ||
-        !catalogue_value_parse(unit_seconds, pushed_text, length, &pushed_at))
+        !catalogue_value_parse(unit_seconds, pushed_text, length, &pushed_at) || pushed_at < 0)
         return true;
     instance->known = true;
-    instance->age = redis_time(redis_reply(redis, ask_time)) - pushed_at;
-    take_hash(instance, redis_reply(redis, ask_counters), take_total);
-    take_hash(instance, redis_reply(redis, ask_gauges), take_gauge);
+    instance->pushed_at = pushed_at;
+    instance->age = now - pushed_at;
+    take_hash(instance, redis_reply(redis, first + ask_counters), take_total);
+    take_hash(instance, redis_reply(redis, first + ask_gauges), take_gauge);
     return true;
 }

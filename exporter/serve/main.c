@@ -1,10 +1,10 @@
 /* milterscope-exporter: reads the configuration, starts reading, then serves until it is told to stop. */
 #include "conf/lib/command_line.h"
-#include "conf/lib/exposition.h"
 #include "conf/lib/log.h"
 #include "conf/lib/notify.h"
 #include "conf/lib/options.h"
 #include "exporter/serve/http.h"
+#include "exporter/serve/scrape.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -51,8 +51,9 @@ static int print_once(struct source *source)
     struct view view;
     source_wait(source);
     source_read(source, &view);
-    exposition_write(stdout, exposition_text, &view.values);
-    if (fflush(stdout) != 0) {
+    bool written = scrape_write(stdout, exposition_text, &view);
+    source_release(&view);
+    if (!written || fflush(stdout) != 0) {
         log_error("standard output: %s", strerror(errno));
         return EX_IOERR;
     }
@@ -72,8 +73,9 @@ static int serve(const char *file, struct settings *settings, struct source *sou
         log_error("%s", failure.text);
         return failure.status;
     }
-    log_info("serving instance %s on %s%s", settings->instance, settings->exporter_listen.list[0],
-             settings->exporter_listen.count > 1 ? " and other addresses" : "");
+    bool is_fleet = settings->exporter_scope == scope_fleet;
+    log_info("serving %s%s on %s%s", is_fleet ? "all instances" : "instance ", is_fleet ? "" : settings->instance,
+             settings->exporter_listen.list[0], settings->exporter_listen.count > 1 ? " and other addresses" : "");
     notify_ready("serving");
     for (int number = 0; number != SIGTERM && number != SIGINT;) {
         number = sigtimedwait(signals, NULL, &second);

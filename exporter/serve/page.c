@@ -2,6 +2,8 @@
  * table, as the catalogue has it. */
 #include "exporter/serve/page.h"
 
+#include "exporter/serve/fleet.h"
+
 #include <inttypes.h>
 
 static const char style[] = ":root{color-scheme:light dark}"
@@ -61,6 +63,50 @@ static void write_table(FILE *out, const char *title, const struct metric *metri
     fputs("</table>\n", out);
 }
 
+enum { ANY = -1 };
+
+/* Of a metric, all series together that have this value of the last label. */
+static uint64_t total_of(const struct snapshot *values, const struct metric *metric, int value)
+{
+    uint64_t total = 0;
+    int width = (int)metric->labels[metric->label_count - 1]->count;
+    for (int slot = 0; slot < (int)metric->slots; slot++) {
+        if (value == ANY || slot % width == value)
+            total += values->totals[metric->first + (unsigned)slot];
+    }
+    return total;
+}
+
+/* A row for each instance; of one that is silent only since when. */
+static void write_instances(FILE *out, const struct fleet_view *fleet)
+{
+    static const struct {
+        enum metric_id metric;
+        int value;
+        const char *title;
+    } columns[] = {
+        {metric_connections_total, ANY, "connections"},
+        {metric_messages_total, verdict_passed, "messages passed"},
+        {metric_recipients_total, outcome_refused, "recipients refused"},
+    };
+    fputs("<h2>Instances</h2>\n<table>\n<tr><th>instance</th><th>state</th><th>last push</th>", out);
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        fprintf(out, "<th>%s</th>", columns[i].title);
+    fputs("</tr>\n", out);
+    for (unsigned i = 0; i < fleet->count; i++) {
+        const struct fleet_row *row = &fleet->rows[i];
+        fprintf(out, "<tr><td>%s</td><td>%s</td>", row->name, row->up ? "up" : "<strong>silent</strong>");
+        if (row->age < 0)
+            fputs("<td>not known</td>", out);
+        else
+            fprintf(out, "<td>%" PRId64 " s ago</td>", row->age / 1000000);
+        for (size_t j = 0; row->values.has_totals && j < sizeof columns / sizeof columns[0]; j++)
+            write_cell(out, total_of(&row->values, &catalogue[columns[j].metric], columns[j].value));
+        fputs("</tr>\n", out);
+    }
+    fputs("</table>\n", out);
+}
+
 static void write_state(FILE *out, const struct view *view)
 {
     int64_t sessions = view->values.gauges[gauge_sessions_active];
@@ -81,11 +127,15 @@ void page_write(FILE *out, const char *instance, const struct view *view)
     fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
           "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>milterscope: ",
           out);
-    write_text(out, instance);
+    const char *title = view->is_fleet ? "all instances" : instance;
+    write_text(out, title);
     fprintf(out, "</title>\n<style>%s</style>\n<h1>milterscope: ", style);
-    write_text(out, instance);
-    fputs("</h1>\n<p>What this mail server does, seen from inside the SMTP conversation.</p>\n", out);
+    write_text(out, title);
+    fprintf(out, "</h1>\n<p>What %s, seen from inside the SMTP conversation.</p>\n",
+            view->is_fleet ? "these mail servers do" : "this mail server does");
     write_state(out, view);
+    if (view->fleet != NULL)
+        write_instances(out, view->fleet);
     for (size_t i = 0; view->values.has_totals && i < sizeof figures / sizeof figures[0]; i++)
         write_table(out, figures[i].title, &catalogue[figures[i].metric], view->values.totals);
     fputs(

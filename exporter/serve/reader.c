@@ -5,6 +5,7 @@
 #include "conf/lib/log.h"
 #include "exporter/serve/process.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct reader {
     enum label_error error;  /* of the last failure; error_COUNT: none since all was well or the settings changed */
     unsigned dropped;
     struct instance instance;
+    struct fleet *fleet; /* NULL in scope node */
 };
 
 static int64_t clock_ms(void)
@@ -95,8 +97,24 @@ static void complete(struct reader *reader)
     pthread_cond_broadcast(&reader->changed);
 }
 
+/* The view of a reading of the fleet; what is odd in it is said when it begins. NULL in scope node. */
+static struct fleet_view *show_fleet(struct reader *reader)
+{
+    const struct fleet_view *before = reader->reading.fleet; /* only this thread changes it */
+    struct fleet_view *view = reader->fleet == NULL ? NULL : fleet_show(reader->fleet);
+    if (view == NULL)
+        return NULL;
+    if (view->unreadable > 0 && (before == NULL || before->unreadable == 0))
+        log_warning("an instance cannot be read and is left out: %s", view->wrong);
+    if (view->ignored > 0 && (before == NULL || before->ignored == 0))
+        log_warning("%" PRId64 " members of ms1:instances are no names of instances, or beyond %d, and are left out",
+                    view->ignored, ROSTER_MAX);
+    return view;
+}
+
 static void redis_is_well(struct reader *reader)
 {
+    struct fleet_view *fleet = show_fleet(reader), *before = reader->reading.fleet;
     if (reader->failures > 0)
         log_info("Redis is read again");
     if (reader->dropped != reader->instance.dropped && reader->instance.dropped > 0)
@@ -108,8 +126,10 @@ static void redis_is_well(struct reader *reader)
     pthread_mutex_lock(&reader->lock);
     reader->reading.redis_well = true;
     reader->reading.instance = reader->instance;
+    reader->reading.fleet = fleet;
     complete(reader);
     pthread_mutex_unlock(&reader->lock);
+    fleet_view_release(before);
 }
 
 /* Full jitter: any time up to a limit that doubles. A wrong password does not become right by asking often. */
@@ -145,6 +165,25 @@ static void connect_redis(struct reader *reader)
     reader->asking = false;
 }
 
+static void ask(struct reader *reader)
+{
+    if (reader->fleet != NULL) {
+        fleet_ask(reader->fleet, reader->redis);
+    } else {
+        instance_ask(reader->redis, reader->settings.instance);
+        redis_command(reader->redis, 1, (const char *const[]){"TIME"}, NULL);
+    }
+    redis_start(reader->redis, reader->settings.redis_timeout);
+}
+
+static enum fleet_progress take(struct reader *reader, enum label_error *error, struct failure *failure)
+{
+    if (reader->fleet != NULL)
+        return fleet_take(reader->fleet, reader->redis, error, failure);
+    int64_t now = instance_time(redis_reply(reader->redis, INSTANCE_QUESTIONS));
+    return instance_take(reader->redis, 0, now, &reader->instance, error, failure) ? fleet_read : fleet_failed;
+}
+
 /* Begins to ask where it is time, and takes the answers where they are there. */
 static void ask_redis(struct reader *reader)
 {
@@ -156,8 +195,9 @@ static void ask_redis(struct reader *reader)
         return;
     }
     if (!reader->asking) {
-        instance_ask(reader->redis, reader->settings.instance);
-        redis_start(reader->redis, reader->settings.redis_timeout);
+        if (reader->fleet != NULL)
+            fleet_begin(reader->fleet);
+        ask(reader);
         reader->asking = true;
     }
     enum redis_progress progress = redis_step(reader->redis);
@@ -168,7 +208,13 @@ static void ask_redis(struct reader *reader)
     reader->asking = false;
     if (progress == redis_failed) {
         redis_is_not_well(reader, redis_error(reader->redis), redis_error_text(reader->redis));
-    } else if (instance_take(reader->redis, &reader->instance, &error, &failure)) {
+        return;
+    }
+    enum fleet_progress taken = take(reader, &error, &failure);
+    if (taken == fleet_more) {
+        ask(reader);
+        reader->asking = true;
+    } else if (taken == fleet_read) {
         redis_is_well(reader);
     } else {
         redis_is_not_well(reader, error, failure.text);
@@ -220,7 +266,8 @@ static void *run(void *context)
         atomic_store(&reader->progress_ms, now);
         if (now >= reader->tick_ms) {
             int64_t interval_ms = reader->settings.redis_push_interval / 1000;
-            look_for_tally(reader);
+            if (reader->fleet == NULL)
+                look_for_tally(reader);
             look_at_process(reader);
             reader->tick_ms = now + (interval_ms < TICK_MAX_MS ? interval_ms : TICK_MAX_MS);
         }
@@ -244,11 +291,17 @@ struct reader *reader_start(const struct settings *settings, struct failure *fai
     reader->settings = *settings;
     reader->error = error_COUNT;
     reader->progress_ms = clock_ms();
+    if (settings->exporter_scope == scope_fleet && (reader->fleet = fleet_new()) == NULL) {
+        free(reader);
+        fail(failure, EX_OSERR, "no memory");
+        return NULL;
+    }
     reader->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     catalogue_find_total("", 0); /* builds the indexes, before there are threads */
     catalogue_find_gauge("", 0);
     if (reader->wake < 0 || pthread_create(&reader->thread, NULL, run, reader) != 0) {
         fail(failure, EX_OSERR, "no thread to read Redis and the tally");
+        fleet_free(reader->fleet);
         free(reader);
         return NULL;
     }
@@ -264,6 +317,8 @@ void reader_stop(struct reader *reader)
     pthread_join(reader->thread, NULL);
     if (reader->reading.tally != NULL)
         tally_view_close(reader->reading.tally);
+    fleet_view_release(reader->reading.fleet);
+    fleet_free(reader->fleet);
     close(reader->wake);
     free(reader);
 }

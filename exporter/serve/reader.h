@@ -1,18 +1,20 @@
-/* The one thread that does I/O for what is shown: it asks Redis, opens the tally of this host, reads /proc. What it found last lies ready
- * in memory, so that no scrape waits for anything. */
+/* The one thread that does I/O for what is shown: it asks Redis, of this instance or in scope fleet of all, opens the tally of this host,
+ * which has no part in scope fleet, and reads /proc. What it found last lies ready in memory, so that no scrape waits for anything. */
 #ifndef EXPORTER_SERVE_READER_H
 #define EXPORTER_SERVE_READER_H
 
 #include "conf/lib/tally.h"
+#include "exporter/serve/fleet.h"
 #include "exporter/serve/instance.h"
 
 struct reader;
 
 struct reading {
     bool complete;            /* everything was tried once */
-    bool redis_well;          /* the last exchange with Redis went well */
+    bool redis_well;          /* the last reading of Redis went well */
     char redis_error[400];    /* else: why not */
     struct instance instance; /* what Redis said when it last was well */
+    struct fleet_view *fleet; /* the same in scope fleet; else NULL */
     struct tally_view *tally; /* NULL where there is none that can be read */
     bool tally_wrong;         /* there is one, but it cannot be read */
     char tally_error[512];    /* why there is none */

@@ -4,6 +4,7 @@
 #include "exporter/serve/accept.h"
 #include "exporter/serve/compress.h"
 #include "exporter/serve/page.h"
+#include "exporter/serve/scrape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static void show_page(const struct routes *routes, const struct request *request
     answer->type = "text/html; charset=utf-8";
     source_read(routes->source, &view);
     page_write(out, routes->instance, &view);
+    source_release(&view);
 }
 
 static void show_metrics(const struct routes *routes, const struct request *request, FILE *out, struct answer *answer)
@@ -45,7 +47,9 @@ static void show_metrics(const struct routes *routes, const struct request *requ
     enum exposition_format format = accept_format(request->accept);
     answer->type = exposition_content_type(format);
     source_read(routes->source, &view);
-    exposition_write(out, format, &view.values);
+    if (!scrape_write(out, format, &view))
+        answer->status = FAILED;
+    source_release(&view);
 }
 
 static void show_alive(const struct routes *routes, const struct request *request, FILE *out, struct answer *answer)
@@ -62,6 +66,7 @@ static void show_ready(const struct routes *routes, const struct request *reques
     struct view view;
     source_read(routes->source, &view);
     answer->status = view.ready ? OK : NOT_READY;
+    source_release(&view);
     fprintf(out, "%s%s%s\n", view.ready ? "ready" : "not ready", view.trouble[0] == '\0' ? "" : ": ", view.trouble);
 }
 

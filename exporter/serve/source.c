@@ -11,8 +11,7 @@
 #include <time.h>
 
 enum {
-    INSTANCE_UP_SECONDS = 5 * 60, /* Prometheus' own idea of how long a value is good */
-    FRESH_SECONDS = 10,           /* pushes arrive, so the gauges in Redis are of now; as a heartbeat in the tally */
+    FRESH_SECONDS = 10, /* pushes arrive, so the gauges in Redis are of now; as a heartbeat in the tally */
     ID_TRIES = 3,
 };
 
@@ -20,7 +19,7 @@ struct source {
     struct reader *reader;
     pthread_mutex_t lock;
     struct shown shown;
-    bool reload_successful;
+    bool is_fleet, reload_successful;
     int64_t read_at, push_interval;
 };
 
@@ -112,7 +111,7 @@ static void set_own(const struct source *source, const struct reading *reading, 
 static void set_sources(const struct reading *reading, const struct facts *facts, bool from_redis, int64_t *gauges)
 {
     const struct instance *instance = facts->instance;
-    bool pushed = instance != NULL && instance->age <= INSTANCE_UP_SECONDS * INT64_C(1000000);
+    bool pushed = instance != NULL && instance->age <= FLEET_UP_SECONDS * INT64_C(1000000);
     gauges[gauge_up] = facts->has_tally ? facts->tally_lives : pushed;
     gauges[gauge_instance_up] = reading->redis_well ? pushed : GAUGE_ABSENT;
     gauges[gauge_data_source + (unsigned)data_redis] = from_redis;
@@ -159,22 +158,78 @@ static void describe(const struct source *source, const struct reading *reading,
         add_trouble(view, "totals are absent until the tally has been settled with Redis");
 }
 
-void source_read(struct source *source, struct view *view)
+static void read_node(struct source *source, const struct reading *reading, struct view *view)
 {
     struct facts facts;
-    int64_t begun = clock_us();
-    snapshot_clear(&view->values);
-    pthread_mutex_lock(&source->lock);
-    const struct reading *reading = reader_lock(source->reader);
     gather(reading, &facts);
     choose_totals(source, &facts, &view->values);
     bool from_redis = choose_gauges(source, &facts, &view->values);
     set_own(source, reading, view->values.gauges);
     set_sources(reading, &facts, from_redis, view->values.gauges);
     describe(source, reading, &facts, from_redis, view);
+}
+
+/* ---- all instances ---- */
+
+static void describe_fleet(const struct reading *reading, struct view *view)
+{
+    const struct fleet_view *fleet = view->fleet;
+    view->ready = fleet != NULL;
+    view->from = fleet != NULL ? "Redis" : "nothing";
+    view->trouble[0] = '\0';
+    if (!reading->complete)
+        add_trouble(view, "starting");
+    else if (!reading->redis_well)
+        add_trouble(view, "Redis cannot be read: %s", reading->redis_error);
+    else if (fleet == NULL)
+        add_trouble(view, "no memory");
+    if (fleet != NULL && fleet->count == 0)
+        add_trouble(view, "no instance has pushed to Redis");
+    if (fleet != NULL && fleet->silent > 0)
+        add_trouble(view, "silent: %u of %u instances", fleet->silent, fleet->count);
+    if (fleet != NULL && fleet->unreadable > 0)
+        add_trouble(view, "cannot be read: %u instances, the first is %s", fleet->unreadable, fleet->wrong);
+    if (fleet != NULL && fleet->ignored > 0)
+        add_trouble(view, "ignored: %" PRId64 " members of ms1:instances", fleet->ignored);
+}
+
+static void read_fleet(const struct source *source, const struct reading *reading, struct view *view)
+{
+    int64_t *gauges = view->values.gauges;
+    if (reading->redis_well && reading->fleet != NULL) {
+        view->fleet = reading->fleet;
+        fleet_view_hold(view->fleet);
+    }
+    const struct fleet_view *fleet = view->fleet;
+    set_own(source, reading, gauges);
+    gauges[gauge_up] = fleet != NULL;
+    gauges[gauge_data_source + (unsigned)data_redis] = fleet != NULL;
+    gauges[gauge_data_source + (unsigned)data_tally] = 0;
+    gauges[gauge_scrape_errors] = fleet == NULL ? 1 : fleet->unreadable;
+    gauges[gauge_instances_ignored] = fleet == NULL ? GAUGE_ABSENT : fleet->ignored;
+    describe_fleet(reading, view);
+}
+
+void source_read(struct source *source, struct view *view)
+{
+    int64_t begun = clock_us();
+    snapshot_clear(&view->values);
+    view->is_fleet = source->is_fleet;
+    view->fleet = NULL;
+    pthread_mutex_lock(&source->lock);
+    const struct reading *reading = reader_lock(source->reader);
+    if (source->is_fleet)
+        read_fleet(source, reading, view);
+    else
+        read_node(source, reading, view);
     reader_unlock(source->reader);
     pthread_mutex_unlock(&source->lock);
     view->values.gauges[gauge_scrape_seconds] = clock_us() - begun;
+}
+
+void source_release(struct view *view)
+{
+    fleet_view_release(view->fleet);
 }
 
 /* ---- life ---- */
@@ -187,6 +242,7 @@ struct source *source_open(const struct settings *settings, struct failure *fail
         return NULL;
     }
     pthread_mutex_init(&source->lock, NULL);
+    source->is_fleet = settings->exporter_scope == scope_fleet;
     source->reload_successful = true;
     source->read_at = settings->read_at;
     source->push_interval = settings->redis_push_interval;

@@ -2,7 +2,9 @@
  *
  * - On a host with a readable tally its totals are the floor, and Redis under another tally id is ignored. Without one, Redis alone.
  * - Totals never step back (shown.h); they are absent while the tally settles with Redis, and where no source is readable.
- * - Gauges come from Redis while pushes arrive there, else from the tally. */
+ * - Gauges come from Redis while pushes arrive there, else from the tally.
+ *
+ * In scope fleet Redis is the only source, of all instances; the exporter's own values stand apart from theirs. */
 #ifndef EXPORTER_SERVE_SOURCE_H
 #define EXPORTER_SERVE_SOURCE_H
 
@@ -12,11 +14,15 @@
 
 struct source;
 
+struct fleet_view;
+
 struct view {
-    struct snapshot values;
-    bool ready;         /* a source is readable */
-    const char *from;   /* which one, for people */
-    char trouble[1024]; /* what is not as it should be; empty: nothing */
+    struct snapshot values;   /* in scope fleet only the exporter's own */
+    bool is_fleet;            /* the scope */
+    struct fleet_view *fleet; /* the instances; NULL in scope node, and while Redis cannot be read */
+    bool ready;               /* a source is readable */
+    const char *from;         /* which one, for people */
+    char trouble[1024];       /* what is not as it should be; empty: nothing */
 };
 
 /* Starts reading; NULL with *failure. */
@@ -29,8 +35,9 @@ void source_reload(struct source *source, const struct settings *settings, bool 
 /* Waits until Redis and the tally were tried once. */
 void source_wait(struct source *source);
 
-/* Fills *view. */
+/* Fills *view, to be released. */
 void source_read(struct source *source, struct view *view);
+void source_release(struct view *view);
 
 /* Does the reading thread make progress? */
 bool source_alive(const struct source *source);

@@ -26,7 +26,7 @@ int dump(const struct settings *settings)
     if (read && !snapshot.has_totals)
         fputs("# totals wait until Redis has been asked, after a power failure\n", stdout);
     if (read)
-        exposition_write(stdout, exposition_text, &snapshot);
+        exposition_write(stdout, exposition_text, &(struct exposition_part){NULL, &snapshot}, 1);
     if (read && snapshot.has_totals)
         tally_view_unknown(view, print_unknown, stdout);
     tally_view_close(view);

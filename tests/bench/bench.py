@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make bench: what milterscope costs, measured, and judged against its bounds.
 
-(1) mail through a real Postfix, (2) the milter protocol alone, (3) what Redis gets. A criterion passes when its
+(1) mail through a real Postfix, (2) the milter protocol alone, (3) what Redis gets, (4) many instances at one Redis. A criterion passes when its
 estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
 was busy with other things; run it alone). Figures go to standard output and to build/bench/results.json; the exit
 status is 1 if a criterion fails. What the filter is compared with is a milter on the same library that negotiates
@@ -27,6 +27,7 @@ from kit.place import BUILD, Folder  # noqa: E402
 from kit.servers import Redis  # noqa: E402
 from kit.wait import TooLate  # noqa: E402
 
+import fleet  # noqa: E402
 import protocol  # noqa: E402
 import smtp  # noqa: E402
 import stats  # noqa: E402
@@ -34,7 +35,7 @@ import traffic  # noqa: E402
 from milters import Bare, Full  # noqa: E402
 from report import Report  # noqa: E402
 
-PARTS = ("smtp", "protocol", "redis")
+PARTS = ("smtp", "protocol", "redis", "fleet")
 
 
 def progress(text):
@@ -105,6 +106,29 @@ def bench_redis(report, options, subject, redis):
         report.row(name, f"{low:.4g}", f"{high:.4g}", f"{high / low:.2f}", *verdict)
 
 
+def bench_fleet(report, options, folder):
+    figures = fleet.measure(folder, options.instances, round(options.fleet_window), progress)
+    report.keep("fleet", figures)
+    exporter, push = figures["exporter"], figures["push"]
+    report.heading(f"{figures['instances']} instances at one Redis ({figures['totals']} totals and {figures['gauges']} gauges each)")
+    report.row("", "figure", "bound")
+    for name, value, criterion in (
+        ("their pushes, share of redis-server's core", figures["redis_share"], "fleet_redis"),
+        ("a push of 600 changed totals, ms (median)", push["median"], "fleet_push"),
+        ("  p99, ms", push["p99"], None),
+        ("scrape of all, with reading, CPU ms", exporter["reading_ms"] + exporter["scrape_ms"], "fleet_scrape"),
+        ("  reading Redis, CPU ms", exporter["reading_ms"], None),
+        ("  writing the answer, CPU ms", exporter["scrape_ms"], None),
+        ("  the same compressed, CPU ms", exporter["gzip_scrape_ms"], None),
+        ("scrape, bytes", exporter["bytes"], None),
+        ("  compressed", exporter["gzip_bytes"], None),
+        ("memory of an instance in Redis, bytes", figures["bytes_per_instance"], None),
+        ("resident memory of the exporter, bytes", exporter["resident_bytes"], None),
+    ):
+        verdict = report.judge(criterion, {"estimate": value}) if criterion else ()
+        report.row(name, f"{value:.4g}" if value < 10000 else f"{value:.0f}", *verdict)
+
+
 def run(options, report, stack):
     folder = stack.enter_context(Folder("bench"))
     bare = stack.enter_context(Bare(folder))
@@ -120,6 +144,8 @@ def run(options, report, stack):
         bench_protocol(report, options, subject, bare)
     if "redis" in options.parts and redis is not None:
         bench_redis(report, options, subject, redis)
+    if "fleet" in options.parts and not options.self_test:
+        bench_fleet(report, options, folder)
 
 
 def arguments():
@@ -132,6 +158,8 @@ def arguments():
     parser.add_argument("--transactions", type=int, default=10000, help="of a run of milter-load")
     parser.add_argument("--rate", type=float, default=100, help="mails a second, of the lower traffic for Redis")
     parser.add_argument("--window", type=float, default=60, help="seconds of each traffic for Redis")
+    parser.add_argument("--instances", type=int, default=200, help="of the fleet")
+    parser.add_argument("--fleet-window", type=float, default=60, help="seconds in which they push")
     return parser.parse_args()
 
 

@@ -7,6 +7,9 @@ BOUNDS = {
     "protocol_cpu": (1.10, "below"),
     "redis_commands": (1.20, "below"),  # at ten times the traffic
     "redis_bytes": (2.00, "below"),
+    "fleet_redis": (0.05, "below"),  # of a core
+    "fleet_scrape": (250.0, "below"),  # ms of CPU
+    "fleet_push": (5.0, "below"),  # ms
 }
 SELF_TEST = 0.03  # off 1
 

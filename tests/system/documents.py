@@ -45,10 +45,11 @@ def metrics():
         name = row.split(",")[0]
         labels = re.search(r"\bL\d(?:\(([\w, ]*)\))?", row.split('"')[0])
         ids = re.findall(r"\w+", labels.group(1) or "") if labels else []
+        names = ["instance"] if kind.startswith("FLEET_") else [sets[i][0] for i in ids]
         process = kind.startswith("PROCESS_")
         published = name if process else "milterscope_" + name
         assert published not in found, f"{name} stands twice"
-        found[published] = (kind.removeprefix("PROCESS_").lower(), [sets[i][0] for i in ids], row.split('"')[-2])
+        found[published] = (kind.split("_")[-1].lower(), names, row.split('"')[-2])
     return found
 
 

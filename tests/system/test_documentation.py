@@ -141,7 +141,7 @@ def test_exit_statuses():
     assert statuses(FILTER) == used_statuses("milter/*/*.c", "milter/*.c", *library, besides=["tally_view.c"])
     library = ["conf/lib/command_line.c", "conf/lib/options*.c"]
     # What cannot be read is nothing to end for: it is said at /readyz.
-    assert statuses(EXPORTER) == used_statuses("exporter/serve/*.c", *library, besides=["instance.c", "reader.c"])
+    assert statuses(EXPORTER) == used_statuses("exporter/serve/*.c", *library, besides=["instance.c", "fleet.c", "reader.c"])
 
 
 @pytest.mark.parametrize(

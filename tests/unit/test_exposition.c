@@ -12,16 +12,21 @@
 
 #include <cmocka.h>
 
-static char *render(enum exposition_format format, const struct snapshot *snapshot)
+static char *render_parts(enum exposition_format format, const struct exposition_part *parts, size_t count)
 {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     assert_non_null(out);
-    exposition_write(out, format, snapshot);
+    exposition_write(out, format, parts, count);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(strlen(text), length);
     return text;
+}
+
+static char *render(enum exposition_format format, const struct snapshot *snapshot)
+{
+    return render_parts(format, &(struct exposition_part){NULL, snapshot}, 1);
 }
 
 /* Does the text hold these whole lines, one after another? */
@@ -137,6 +142,62 @@ static void test_histogram(void **state)
     }
 }
 
+/* The sum of buckets that are as large as can be. */
+static void test_huge_histogram(void **state)
+{
+    (void)state;
+    struct snapshot snapshot = some_values();
+    for (unsigned i = 0; i <= catalogue[metric_message_seconds].bounds->count; i++)
+        snapshot.totals[catalogue[metric_message_seconds].first + i] = INT64_MAX;
+    char *text = render(exposition_text, &snapshot);
+    expect(text, "milterscope_message_seconds_bucket{le=\"0.01\"} 9223372036854775807\n"
+                 "milterscope_message_seconds_bucket{le=\"0.05\"} 9223372036854775807\n");
+    expect(text, "milterscope_message_seconds_count 9223372036854775807\n");
+    free(text);
+}
+
+/* ---- several instances ---- */
+
+/* A family has one head, and a series stands with all its instances; the buckets of one instance stay together. */
+static void test_instances(void **state)
+{
+    (void)state;
+    struct snapshot own, one = some_values(), two = some_values();
+    snapshot_clear(&own);
+    own.gauges[gauge_up] = 1;
+    own.gauges[gauge_build_info + (int)program_exporter] = 1;
+    two.totals[SERIES_1(connections_total, client_external)] = 8;
+    two.gauges[gauge_sessions_active] = GAUGE_ABSENT;
+    const struct exposition_part parts[] = {{NULL, &own}, {"a", &one}, {"b", &two}};
+    char *text = render_parts(exposition_text, parts, 3);
+    expect(text, "# TYPE milterscope_connections_total counter\n"
+                 "milterscope_connections_total{instance=\"a\",client=\"local\"} 0\n"
+                 "milterscope_connections_total{instance=\"b\",client=\"local\"} 0\n"
+                 "milterscope_connections_total{instance=\"a\",client=\"internal\"} 0\n"
+                 "milterscope_connections_total{instance=\"b\",client=\"internal\"} 0\n"
+                 "milterscope_connections_total{instance=\"a\",client=\"external\"} 7\n"
+                 "milterscope_connections_total{instance=\"b\",client=\"external\"} 8\n");
+    expect(text, "# TYPE milterscope_sessions_active gauge\nmilterscope_sessions_active{instance=\"a\"} 12\n");
+    expect_no(text, "sessions_active{instance=\"b\"");
+    expect(text, "milterscope_message_seconds_bucket{instance=\"a\",le=\"+Inf\"} 6\n"
+                 "milterscope_message_seconds_sum{instance=\"a\"} 2003.500000\n"
+                 "milterscope_message_seconds_count{instance=\"a\"} 6\n"
+                 "milterscope_message_seconds_bucket{instance=\"b\",le=\"0.01\"} 2\n");
+    expect(text, "milterscope_message_bytes_sum{instance=\"b\",source=\"external\"} 0\n"
+                 "milterscope_message_bytes_count{instance=\"b\",source=\"external\"} 0\n");
+    expect(text, "# TYPE milterscope_up gauge\nmilterscope_up 1\n");
+    expect(text, "# TYPE milterscope_build_info gauge\n"
+                 "milterscope_build_info{instance=\"a\",program=\"filter\",version=\"" MILTERSCOPE_VERSION "\"} 1\n"
+                 "milterscope_build_info{instance=\"b\",program=\"filter\",version=\"" MILTERSCOPE_VERSION "\"} 1\n"
+                 "milterscope_build_info{program=\"exporter\",version=\"" MILTERSCOPE_VERSION "\"} 1\n");
+    free(text);
+    one.has_totals = two.has_totals = false;
+    text = render_parts(exposition_openmetrics, parts, 3);
+    expect_no(text, "connections");
+    expect_no(text, "_bucket");
+    free(text);
+}
+
 static void test_absent(void **state)
 {
     (void)state;
@@ -207,8 +268,9 @@ static void test_complete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),   cmocka_unit_test(test_openmetrics), cmocka_unit_test(test_histogram),
-        cmocka_unit_test(test_absent), cmocka_unit_test(test_escaping),    cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_openmetrics), cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_huge_histogram), cmocka_unit_test(test_instances),   cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_escaping),       cmocka_unit_test(test_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

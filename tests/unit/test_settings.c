@@ -42,6 +42,31 @@ static struct settings sample(void)
     return settings;
 }
 
+static void test_names(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        bool good;
+    } rows[] = {
+        {"mx1", 3, true},
+        {"A.b_c-9", 7, true},
+        {"", 0, false},
+        {"a b", 3, false},
+        {"a\"b", 3, false},
+        {"a\nb", 3, false},
+        {"a\0b", 3, false},
+        {"\xc3\xa4", 2, false},
+        {"a{b}", 4, false},
+        {"mx1\"}", 3, true},
+        {"0123456789012345678901234567890123456789012345678901234567890123", 64, true},
+        {"01234567890123456789012345678901234567890123456789012345678901234", 65, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(settings_is_name(rows[i].text, rows[i].length), rows[i].good);
+}
+
 static void test_there_and_back(void **state)
 {
     struct settings settings = sample();
@@ -175,8 +200,8 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_sealed),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_other_versions), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_names),   cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_sealed),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_other_versions), cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
