@@ -20,8 +20,9 @@ WATCH = {
     "failover-timeout": FAILOVER_TIMEOUT_MS,
     "parallel-syncs": 2,
 }
-# Periods that a configuration cannot set. A busy machine makes sentinels distrust their clock (tilt) for half a minute.
-PERIODS = {"info-period": 200, "ping-period": 200, "ask-period": 200, "publish-period": 200, "tilt-period": 500}
+# Periods that a configuration cannot set. A busy machine makes sentinels distrust their clock (tilt) for half a minute. Who
+# takes itself for a master is made a replica after four publish-periods: more than a promotion takes to be known to all.
+PERIODS = {"info-period": 200, "ping-period": 200, "ask-period": 200, "publish-period": 1000, "tilt-period": 500}
 
 
 class Server:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """`make mutate`: would the oracle see a wrong count? In a copy of the source, each line of the filter that counts is
-dropped, then doubled; the filter is built, and the oracle must fail. One line a mutation; status 1 if one survived.
+dropped, then doubled, and if it measures a time made to say more; the filter is built, and the oracle must fail. One line
+a mutation; status 1 if one survived.
 
 MUTATE_TRANSACTIONS (300) and MUTATE_SEED (1) choose what the oracle plays. An argument: a part of the metric's name."""
 
@@ -18,8 +19,13 @@ TREE = PLACE / "tree"
 SOURCES = ["Makefile", "conf", "milter", "exporter"]
 LOG = PLACE / "log"
 ORACLE = ["test_oracle.py"]
-# Counts that need something else than mail.
-OTHERS = {"sessions_unobserved_total": ["test_shedding.py::test_connections_turned_away_are_counted"]}
+# Counts that need something else than mail, and times, which need to be alone.
+OTHERS = {
+    "sessions_unobserved_total": ["test_shedding.py::test_connections_turned_away_are_counted"],
+    "session_seconds": ["test_times.py"],
+    "message_seconds": ["test_times.py"],
+}
+TIME = re.compile(r"\bmicros_since\(.*\)(?=\);$)")
 # What the oracle says of a series; another failure is a fault of the test and kills nothing.
 SEEN = re.compile(r"differs from the truth|: \S+ moved: |: \S+ is missing")
 
@@ -48,6 +54,9 @@ class Line:
     def mutations(self):
         yield "dropped", f"{self.indent};"
         yield "doubled", f"{self.indent}{{ {self.call} {self.call} }}"
+        if TIME.search(self.call):
+            yield "twice as long", self.indent + TIME.sub(r"2 * \g<0>", self.call)
+            yield "longer", self.indent + TIME.sub(r"\g<0> + 300000", self.call)
 
     def pointless(self, how):
         """Why this mutation is none, or None."""
@@ -94,7 +103,7 @@ def build():
 
 def oracle(metric=None):
     """The tests that must see a wrong count of this metric; all of them without one."""
-    others = OTHERS.get(metric, []) if metric else sum(OTHERS.values(), [])
+    others = OTHERS.get(metric, []) if metric else sorted(set(sum(OTHERS.values(), [])))
     tests = [str(TOP / "tests/system" / name) for name in ORACLE + others]
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "--tb=short", "--rootdir", str(TOP)]
     return run(

@@ -57,7 +57,8 @@ static void test_folder_of_others(void **state)
     char warning[256];
     const char *folder = shm_folder(made);
     faults.run_on_disk = true;
-    snprintf(warning, sizeof warning, "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm", made->run);
+    snprintf(warning, sizeof warning,
+             "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm", made->run);
     assert_int_equal(mkdir(folder, 0750), 0);
     assert_int_equal(chmod(folder, 0777), 0);
     expect_anonymous(made, warning);
@@ -73,7 +74,8 @@ static void test_no_tmpfs_at_all(void **state)
     struct made *made = *state;
     char warning[256];
     faults.run_on_disk = faults.no_dev_shm = true;
-    snprintf(warning, sizeof warning, "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm", made->run);
+    snprintf(warning, sizeof warning,
+             "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm", made->run);
     expect_anonymous(made, warning);
     assert_int_equal(files_in(made->run), 0);
 }
@@ -136,7 +138,8 @@ static void test_run_directory_missing(void **state)
     struct made *made = *state;
     char warning[512];
     assert_int_equal(rmdir(made->run), 0);
-    snprintf(warning, sizeof warning, "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm", made->run);
+    snprintf(warning, sizeof warning,
+             "run_directory %s is not on tmpfs, and no folder of our own is to be had on /dev/shm", made->run);
     expect_anonymous(made, warning);
 }
 
