@@ -318,7 +318,7 @@ void session_body(struct session *session, size_t bytes)
 
 void session_eom(struct session *session)
 {
-    if (session->message.counted_bytes > 0)
+    if (session->message.open && session->message.counted_bytes > 0)
         session->message.counted_bytes += 2; /* the empty line between header and body */
     message_end(session, verdict_passed);
 }
