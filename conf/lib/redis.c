@@ -87,6 +87,7 @@ __attribute__((format(printf, 3, 4))) static bool give_up(struct redis *redis, e
 /* Begins to connect. Sentinels that named a replica get a little time to learn better. */
 static void connect_anew(struct redis *redis, bool replica_found)
 {
+    disconnect(redis);
     redis->state = redis->sentinels == NULL ? resolving : finding;
     redis->replica_found = replica_found;
     if (redis->sentinels == NULL)
@@ -187,7 +188,6 @@ static bool greeted(struct redis *redis)
         return true;
     redis->state = exchanging;
     if (redis->sentinels != NULL && redis_greeting_by_replica(&redis->greeting)) {
-        disconnect(redis);
         redis_sentinels_doubt(redis->sentinels);
         connect_anew(redis, true);
     }
@@ -313,7 +313,6 @@ void redis_start(struct redis *redis, int64_t timeout)
     } else if (still_open(redis)) {
         redis->state = exchanging;
     } else {
-        disconnect(redis);
         connect_anew(redis, false);
     }
 }
