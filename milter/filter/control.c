@@ -123,7 +123,8 @@ static void *run(void *unused)
             continue;
         }
         tally_gauge_set(tally, gauge_filter_open_fds, gate_open_files());
-        tally_add(tally, SERIES_0(sessions_unobserved_total), gate_shed(files_most));
+        unsigned turned_away = gate_shed(files_most);
+        tally_add(tally, SERIES_0(sessions_unobserved_total), turned_away);
     }
     return NULL;
 }

@@ -150,7 +150,7 @@ static void step_active(struct filters *filters, int64_t now_ms)
         set_up(filters, result == check_answered);
     int64_t heard_ms = tally_process_heartbeat(filters->kit->tally, active->process);
     int64_t silent_ms = now_ms - (heard_ms > filters->awake_ms ? heard_ms : filters->awake_ms);
-    if (check_failed(&filters->check, now_ms) && !milter_socket_is_there(filters->listener)) {
+    if (check_failed(&filters->check, now_ms) && !milter_socket_is_there(filters->kit->settings)) {
         bind_again(filters, now_ms);
     } else if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {
         log_error("filter %d does not answer, killed", (int)active->pid);

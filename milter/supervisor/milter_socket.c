@@ -15,6 +15,12 @@ struct address {
     socklen_t length;
 };
 
+/* The socket file that we made last: what is at the path may be somebody else's by now. */
+static struct {
+    dev_t device;
+    ino_t inode;
+} made;
+
 static const char *unix_path(const struct settings *settings)
 {
     return strncmp(settings->milter_socket, "unix:", 5) == 0 ? settings->milter_socket + 5 : NULL;
@@ -115,6 +121,7 @@ int milter_socket_open(const struct settings *settings, struct failure *failure)
 {
     struct address address = {.length = 0};
     const char *path = unix_path(settings);
+    struct stat status;
     int on = 1;
     if (!find_address(settings, &address, failure) || (path != NULL && !remove_stale(path, failure)))
         return -1;
@@ -127,6 +134,10 @@ int milter_socket_open(const struct settings *settings, struct failure *failure)
     bool good = bound ? path == NULL || give_to_mta(settings, path, failure) : bind_failed(settings, failure);
     if (good && listen(fd, SOMAXCONN) != 0)
         good = fail(failure, EX_OSERR, "milter.socket %s: %s", settings->milter_socket, strerror(errno));
+    if (good && path != NULL && lstat(path, &status) == 0) {
+        made.device = status.st_dev;
+        made.inode = status.st_ino;
+    }
     if (good)
         return fd;
     if (bound && path != NULL)
@@ -135,25 +146,19 @@ int milter_socket_open(const struct settings *settings, struct failure *failure)
     return -1;
 }
 
+bool milter_socket_is_there(const struct settings *settings)
+{
+    struct stat status;
+    const char *path = unix_path(settings);
+    return path == NULL || (lstat(path, &status) == 0 && status.st_dev == made.device && status.st_ino == made.inode);
+}
+
 void milter_socket_close(const struct settings *settings, int fd)
 {
     const char *path = unix_path(settings);
-    if (path != NULL)
+    if (path != NULL && milter_socket_is_there(settings))
         unlink(path);
     close(fd);
-}
-
-/* A socket at which nobody listens refuses; one of somebody else was made by another process. */
-bool milter_socket_is_there(int listener)
-{
-    int fd = milter_socket_connect(listener);
-    if (fd < 0)
-        return errno != ENOENT && errno != ECONNREFUSED;
-    struct ucred maker = {.pid = getpid()};
-    socklen_t length = sizeof maker;
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &length);
-    close(fd);
-    return maker.pid == getpid() || maker.pid == 0; /* 0: TCP */
 }
 
 int milter_socket_connect(int listener)

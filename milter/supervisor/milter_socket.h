@@ -9,11 +9,11 @@
  * EX_CANTCREAT it cannot be made, EX_NOPERM not allowed, EX_CONFIG no such address or group. */
 int milter_socket_open(const struct settings *settings, struct failure *failure);
 
-/* Closes it and takes a Unix socket out of the file system: the MTA is refused at once. */
+/* Closes it and takes a Unix socket out of the file system, if it is still ours: the MTA is refused at once. */
 void milter_socket_close(const struct settings *settings, int fd);
 
 /* Does its path still lead to it? Somebody may have removed a Unix socket, or put another one there. */
-bool milter_socket_is_there(int listener);
+bool milter_socket_is_there(const struct settings *settings);
 
 /* A non-blocking connection to the socket that listens in `listener`, under way or established; -1 when refused or when the backlog is
  * full. */
