@@ -275,7 +275,9 @@ void filters_restart(struct filters *filters)
     struct failure failure;
     if (filters->stopping)
         return;
-    if (filters->listener < 0 || filters->next.pid != 0)
+    if (filters->listener < 0)
+        log_info("planned restart: the milter socket is closed; a new filter starts with it");
+    else if (filters->next.pid != 0)
         log_info("planned restart: one is under way");
     else if (!has_room(filters))
         log_warning("planned restart: %d filters drain still; the filter goes on", FILTERS_DRAINING);
