@@ -1,14 +1,17 @@
 """Processes that hang, a machine that pauses, power that fails: mail goes on, and no total steps back."""
 
+import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from in_redis import wait_in_redis
 from kit.figures import figure
 from kit.procfs import frozen, is_alive
 from kit.tally import SETTLING, Tally
-from kit.wait import pass_time
+from kit.threads import bury, names, stopped
+from kit.wait import pass_time, wait_until
 from mail import COMMAND_TIMEOUT, Session, send
 from scope import PASSED, Scope, site_in, the_machine_starts
 
@@ -35,6 +38,29 @@ def test_filter_hangs(scope, postfix):
     send(postfix)
     scope.wait_passed(3)
     scope.wait_value(1, "filter_up")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the filter lets nobody but root look at it")
+def test_libmilter_hangs(scope, postfix):
+    """All threads but our own stand still: the heartbeat goes on, and only the check over the milter socket tells."""
+    send(postfix)
+    scope.wait_passed(1)
+    hung = scope.child("filter")
+    threads = [thread for thread, name in names(hung).items() if name != "control"]
+    assert len(threads) == len(names(hung)) - 1
+    with stopped(threads), ThreadPoolExecutor(1) as aside:
+        sending = aside.submit(send, postfix)
+        scope.wait_said(f"filter {hung} does not answer, killed")
+        wait_until(lambda: bury(threads), "the hung filter has died")
+        scope.wait_child("filter", hung)
+        slowest = sending.result()
+    figure(f"hung libmilter: slowest answer {slowest:.1f} s")
+    assert slowest < COMMAND_TIMEOUT
+    assert not scope.lines("taken away")
+    scope.wait_value(1, "filter_up")
+    send(postfix)
+    wait_until(lambda: scope.passed() >= 2, "mail is observed again")
+    assert scope.value("filter_restarts_total") == 1
 
 
 def test_pusher_hangs(scope, postfix, redis):
