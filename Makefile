@@ -46,7 +46,7 @@ CONF_LIB = $(BUILD)/libconf.a
 UNIT_TESTS = $(patsubst tests/unit/test_%.c,$(BUILD)/unit/test_%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help run check check-only unit tools sanitize fuzz fuzzers mutate bench format lint fresh install clean
+.PHONY: all help run check check-only unit tools sanitize fuzz fuzzers mutate soak bench format lint fresh install clean
 .DELETE_ON_ERROR:
 
 all: $(addprefix $(BUILD)/,$(PROGRAMS))
@@ -137,6 +137,15 @@ comma := ,
 mutate:
 	scripts/install-dependencies build servers check
 	$(PYTHON) tests/system/mutate.py
+
+## make soak       chaos for SECONDS (600) from SEED (random): whatever can break breaks, and the counts must be right
+SECONDS ?= 600
+SEED    ?= random
+soak:
+	scripts/install-dependencies build servers check
+	$(MAKE) all tools
+	scripts/unpack-servers postfix redis
+	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) CHAOS_JUDGE=yes $(PYTHON) -m pytest -p no:cacheprovider -q tests/system/test_chaos.py
 
 ## make bench      figures: against no milter, against a milter that counts nothing; ends with a judgement
 bench:

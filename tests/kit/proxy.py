@@ -19,14 +19,17 @@ class Cut(Exception):
 @dataclass
 class Faults:
     """Of one direction. delay: seconds by which every byte is late. stalled: bytes are kept back until it ends. piece, pause:
-    so many bytes at a time, and seconds between them. cut_after: so many more bytes pass, and then the connection ends, for
-    both sides."""
+    so many bytes at a time, and seconds between them. cut_after, stall_after: so many more bytes pass, and then the
+    connection ends, for both sides, or is stalled; once. passed, cuts: what has happened."""
 
     delay: float = 0.0
     stalled: bool = False
     piece: int = CHUNK
     pause: float = 0.0
     cut_after: int | None = None
+    stall_after: int | None = None
+    passed: int = 0
+    cuts: int = 0
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def set(self, **changes):
@@ -34,13 +37,25 @@ class Faults:
             setattr(self, name, value)
         (self.flowing.clear if self.stalled else self.flowing.set)()
 
+    def allowed(self):
+        """How many bytes may pass before something happens."""
+        return min(limit for limit in (self.piece, self.cut_after, self.stall_after) if limit is not None)
+
     def spend(self, length):
-        """How many of these bytes may pass before the cut."""
-        if self.cut_after is None:
-            return length
-        length = min(length, self.cut_after)
-        self.cut_after -= length
-        return length
+        """So many bytes have passed."""
+        self.passed += length
+        self.cut_after = None if self.cut_after is None else self.cut_after - length
+        self.stall_after = None if self.stall_after is None else self.stall_after - length
+
+    def act(self):
+        """Does what is due now."""
+        if self.cut_after == 0:
+            self.cut_after = None
+            self.cuts += 1
+            raise Cut
+        if self.stall_after == 0:
+            self.stall_after = None
+            self.set(stalled=True)
 
 
 class Proxy:
@@ -67,6 +82,13 @@ class Proxy:
 
     def faults_to_client(self, **changes):
         self.in_loop(self.set_faults, (self.to_client,), changes)
+
+    def leave_open(self):
+        """New connections have no faults; those that are open keep theirs. Returns a function that lets their bytes pass."""
+        old = self.to_server, self.to_client
+        self.to_server, self.to_client = Faults(), Faults()
+        self.faults(stalled=False)
+        return lambda: self.in_loop(self.set_faults, old, {"stalled": False})
 
     def cut(self):
         """Resets all connections that are open."""
@@ -170,13 +192,14 @@ class Proxy:
 
     async def send(self, data, writer, faults):
         while data:
+            faults.act()
             await faults.flowing.wait()
-            piece, data = data[: faults.piece], data[faults.piece :]
-            length = faults.spend(len(piece))
-            writer.write(piece[:length])
+            piece = data[: faults.allowed()]
+            data = data[len(piece) :]
+            writer.write(piece)
             await writer.drain()
-            if length < len(piece):
-                raise Cut
+            faults.spend(len(piece))
+            faults.act()
             if faults.pause:
                 await asyncio.sleep(faults.pause)
 
@@ -184,6 +207,8 @@ class Proxy:
 def reset(writer):
     """The other end gets a reset, and what was not sent yet is lost; of a Unix socket an end."""
     connection = writer.get_extra_info("socket")
+    if writer.transport.is_closing():
+        return
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

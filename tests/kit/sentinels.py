@@ -1,5 +1,6 @@
 """A Redis master with two replicas, and three sentinels that watch over them: real servers with private folders, on ports of
-127.0.0.1. The sentinels are in a hurry, so that a failover takes a second or two and not a minute."""
+127.0.0.1. The sentinels are in a hurry, so that a failover takes a second or two and not a minute. On request every server
+stands behind a fault proxy, whose port it announces as its own."""
 
 import signal
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from kit.metrics import number
 from kit.place import free_port, server_program
 from kit.process import Process, run
 from kit.procfs import frozen
+from kit.proxy import Proxy
 from kit.wait import wait_until
 
 MASTER = "mymaster"  # what the sentinels call it
@@ -31,7 +33,7 @@ class Server:
 
     def __init__(self, folder, settings, *options):
         self.folder, self.options = folder, options
-        self.port = free_port()
+        self.port = self.announced = free_port()
         self.process = None
         folder.mkdir(parents=True)
         own = ["bind 127.0.0.1", f"port {self.port}", f"dir {folder}", f"pidfile {folder}/redis.pid"]
@@ -86,13 +88,19 @@ class Server:
 
 
 class Member(Server):
-    """A master or a replica, as it turns out."""
+    """A master or a replica, as it turns out. `announced`: the port by which the others know it."""
 
     def __init__(self, folder, master_port=None):
         replica_of = [f"replicaof 127.0.0.1 {master_port}"] if master_port else []
         passwords = [f"requirepass {PASSWORD}", f"masterauth {PASSWORD}"]
         quick = ['save ""', "appendonly no", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"]
         super().__init__(folder, [*passwords, *quick, *replica_of])
+
+    def stand_behind(self, proxy):
+        """Before it is started for the first time."""
+        self.announced = proxy.address[1]
+        with open(self.file, "a", encoding="utf-8") as file:
+            file.write(f"replica-announce-ip 127.0.0.1\nreplica-announce-port {self.announced}\n")
 
     def authentication(self):
         return ["-a", PASSWORD, "--no-auth-warning"]
@@ -107,7 +115,7 @@ class Member(Server):
     def follows(self, master):
         """It is a replica of this one, and has caught up with the beginning of the stream."""
         info = self.info()
-        return (info["role"], info.get("master_port"), info.get("master_link_status")) == ("slave", str(master.port), "up")
+        return (info["role"], info.get("master_port"), info.get("master_link_status")) == ("slave", str(master.announced), "up")
 
     def hash(self, key):
         """The numbers in it; empty where there is no such key."""
@@ -144,14 +152,25 @@ class Sentinel(Server):
 class Sentinels:
     """A context. `url` is what redis.url needs, with the password in `password_file`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, proxied=False):
         self.folder = folder.disk / "sentinels"
+        self.running = ExitStack()
         first = Member(self.folder / "server-0")
-        self.members = [first, *(Member(self.folder / f"server-{i}", first.port) for i in (1, 2))]
+        self.proxies = [self.stand_behind_proxy(first)] if proxied else []
+        self.members = [first, *(Member(self.folder / f"server-{i}", first.announced) for i in (1, 2))]
+        if proxied:
+            self.proxies += map(self.stand_behind_proxy, self.members[1:])
         self.sentinels = [Sentinel(self.folder / f"sentinel-{i}") for i in (0, 1, 2)]
         self.password_file = self.folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
-        self.running = ExitStack()
+
+    def stand_behind_proxy(self, member):
+        proxy = self.running.enter_context(Proxy(("127.0.0.1", member.port)))
+        member.stand_behind(proxy)
+        return proxy
+
+    def proxy_of(self, member):
+        return self.proxies[self.members.index(member)]
 
     @property
     def url(self):
@@ -167,7 +186,7 @@ class Sentinels:
     def master(self):
         """The one that all sentinels take for it; None: they differ."""
         ports = {sentinel.master_port() for sentinel in self.sentinels}
-        return next(member for member in self.members if {member.port} == ports) if len(ports) == 1 else None
+        return next(member for member in self.members if {member.announced} == ports) if len(ports) == 1 else None
 
     def replicas(self):
         master = self.master()
@@ -215,7 +234,7 @@ class Sentinels:
             for server in [*self.members, *self.sentinels]:
                 self.running.enter_context(server)
             for sentinel in self.sentinels:
-                sentinel.watch(self.members[0].port)
+                sentinel.watch(self.members[0].announced)
             self.wait_ready()
         except BaseException:
             self.running.close()

@@ -14,7 +14,8 @@ class Refused(AssertionError):
 
 class Smtp:
     """One SMTP session. Times are of the monotonic clock: `connecting` before the connection is asked for, `greeted`
-    when the greeting was read, `leaving` before we leave, `left` when the server had closed its end, if we waited."""
+    when the greeting was read, `leaving` before we leave, `left` when the server had closed its end, if we waited.
+    `answers`: (when the command was sent, when its answer was read) of each."""
 
     def __init__(self, address, source=None):
         self.connecting = time.monotonic()
@@ -23,10 +24,12 @@ class Smtp:
         self.buffer = b""
         self.sent = None
         self.greeted = self.leaving = self.left = None
+        self.answers = []
 
     def greet(self):
         code, text = self.reply()
         self.greeted = time.monotonic()
+        self.answers.append((self.connecting, self.greeted))
         if code != 220:
             raise Refused(f"the greeting is {code} {text!r}, expected 220")
 
@@ -69,6 +72,7 @@ class Smtp:
 
     def expect(self, what, expected):
         code, answer = self.reply()
+        self.answers.append((self.sent, time.monotonic()))
         if expected not in (None, code):
             raise Refused(f"{what!r} was answered by {code} {answer!r}, expected {expected}")
         return code, answer

@@ -90,17 +90,16 @@ def make(transactions, seed):
     return jobs
 
 
-def play_session(job, postfix, truth, chance):
-    with Script(postfix.address, job.client, truth) as session:
-        session.greet()
-        if job.hello:
-            session.hello()
-        for name in job.in_session:
-            (fates.IN_SESSION | fates.RARE)[name](session, chance)
-        if job.last:
-            fates.LAST[job.last](session, chance)
-        else:
-            session.quit()
+def play_session(job, session, chance):
+    session.greet()
+    if job.hello:
+        session.hello()
+    for name in job.in_session:
+        (fates.IN_SESSION | fates.RARE)[name](session, chance)
+    if job.last:
+        fates.LAST[job.last](session, chance)
+    else:
+        session.quit()
 
 
 def play(job, postfix, chance):
@@ -111,7 +110,8 @@ def play(job, postfix, chance):
         if job.local:
             local_fates.LOCAL[job.local](postfix.submit, truth, chance)
         else:
-            play_session(job, postfix, truth, chance)
+            with Script(postfix.address, job.client, truth) as session:
+                play_session(job, session, chance)
     except Exception as failure:
         raise AssertionError(f"{job} did not go as written") from failure
     return truth
