@@ -55,8 +55,9 @@ static void forget(SMFICTX *context, struct session *session)
     atomic_fetch_sub_explicit(&observed, 1, memory_order_relaxed);
 }
 
-/* Asks for the least: no bodies unless wanted, no reply to headers; the steps without a callback are left out by libmilter in *steps
- * already. CONNECT, HELO, MAIL, RCPT, DATA and end of message are answered: Postfix would buffer the others until it is too late. */
+/* Asks for the least: no bodies unless wanted, no reply to headers and their end; the steps without a callback are left out by
+ * libmilter in *steps already. CONNECT, HELO, MAIL, RCPT, DATA and end of message are answered: Postfix would buffer the others until it
+ * is too late. Bodies are, too: libmilter gives on_body what comes with the end of message, and would leave that unanswered. */
 static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned long offered, unsigned long f2,
                              unsigned long f3, unsigned long *wanted, unsigned long *steps, unsigned long *p2,
                              unsigned long *p3)
@@ -64,14 +65,14 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     (void)f2;
     (void)f3;
     *wanted = actions & SMFIF_SETSYMLIST;
-    *steps |= SMFIP_NR_HDR | SMFIP_NR_BODY | (offered & SMFIP_RCPT_REJ);
+    *steps |= SMFIP_NR_HDR | SMFIP_NR_EOH | (offered & SMFIP_RCPT_REJ);
     if (!want_bodies)
         *steps |= offered & SMFIP_NOBODY;
     *p2 = 0;
     *p3 = 0;
     for (size_t i = 0; *wanted != 0 && i < sizeof asked / sizeof asked[0]; i++)
         smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)asked[i].macros);
-    if (actions != 0) /* a check of the supervisor offers none */
+    if (actions != SMFI_V1_ACTS) /* what libmilter makes of none, which a check of the supervisor offers */
         coverage_saw_offer((offered & SMFIP_RCPT_REJ) != 0);
     return SMFIS_CONTINUE;
 }
@@ -154,15 +155,23 @@ static sfsistat on_header(SMFICTX *context, char *name, char *value)
     return SMFIS_NOREPLY;
 }
 
+/* Nothing happens here, but it must be asked for: libmilter takes an end of message after DATA only if a header or the end of headers
+ * came between. Of a message without headers it would ignore the end, and the MTA would wait in vain. */
+static sfsistat on_eoh(SMFICTX *context)
+{
+    (void)context;
+    return SMFIS_NOREPLY;
+}
+
 static sfsistat on_body(SMFICTX *context, unsigned char *body, size_t bytes)
 {
     (void)body;
     struct session *session = enter(context);
     if (session == NULL)
-        return SMFIS_NOREPLY;
+        return SMFIS_CONTINUE;
     session_body(session, bytes);
     session_leave(session);
-    return SMFIS_NOREPLY;
+    return SMFIS_CONTINUE;
 }
 
 static sfsistat on_eom(SMFICTX *context)
@@ -203,7 +212,7 @@ static struct smfiDesc description = {
     .xxfi_envrcpt = on_rcpt,
     .xxfi_data = on_data,
     .xxfi_header = on_header,
-    .xxfi_eoh = NULL,     /* nothing happens there that end of message does not tell */
+    .xxfi_eoh = on_eoh,
     .xxfi_body = on_body, /* asked for only with milter.body */
     .xxfi_eom = on_eom,
     .xxfi_abort = on_abort,

@@ -110,6 +110,15 @@ def passed_for_error_transport(session, random):
 
 
 @fate(IN_SESSION)
+def without_headers(session, random):
+    """Postfix adds none for clients from elsewhere."""
+    begin(session, random)
+    accept(session, random)
+    session.data()
+    session.message("\nThe body.\n", "unscanned")
+
+
+@fate(IN_SESSION)
 def null_sender(session, random):
     session.mail("")
     accept(session, random, 1)
