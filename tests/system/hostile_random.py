@@ -231,12 +231,18 @@ def faults(added, bounds):
         "message_seconds": (observed(added, "message_seconds"), passed),
         "message_recipients": (observed(added, "message_recipients"), passed),
         "spam_verdicts_total": (total(added, "spam_verdicts_total"), passed),
+        "received_hops": (observed(added, "received_hops"), passed),
         "rejects_total": (total(added, "rejects_total"), refusals),
         "reject_codes_total": (total(added, "reject_codes_total"), refusals),
     }
     yield from (f"{name}: {number}, {true}" for name, (number, true) in equal.items() if number != true)
     least = {
         "message_bytes": (observed(added, "message_bytes"), passed),
+        "spam_score": (observed(added, "spam_score"), passed),
+        "infected_total": (total(added, "infected_total"), passed),
+        "client_name_total": (total(added, "client_name_total"), connections),
+        "mail_sessions_total": (total(added, "mail_sessions_total"), connections),
+        "auth_sessions_total": (total(added, "auth_sessions_total"), connections),
         "null_sender_total": (total(added, "null_sender_total"), messages),
         "sessions_without_mail_total": (total(added, "sessions_without_mail_total"), connections),
     }

@@ -32,7 +32,7 @@ from kit.milter_wire import (
     refused,
     words,
 )
-from truth import Refusal
+from truth import Refusal, Seen
 
 UNKNOWN_USER = Refusal("user_unknown", 550, "5.1.1")
 UNCLEAR = Refusal("other", 550, "other")
@@ -94,7 +94,7 @@ def refusing(refusal, *mailer_host_address):
 
 
 def headed(data, spam="unscanned"):
-    adds = Expected().connected().good(spam=spam)
+    adds = Expected().connected().good(seen=Seen(spam))
     return message_with(TO_DATA + data + packet(EOH) + packet(EOM), adds=adds)
 
 
@@ -159,7 +159,10 @@ CONVERSATIONS |= {
 
 
 def with_macros(data, source="external"):
-    return message_with(data + MESSAGE, adds=Expected().connected().good(source=source))
+    adds = Expected().connected().good(source=source)
+    if source == "authenticated":
+        adds.add("auth_sessions_total", mechanism="login")
+    return message_with(data + MESSAGE, adds=adds)
 
 
 CONVERSATIONS |= {
