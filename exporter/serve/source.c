@@ -61,12 +61,13 @@ static void gather(const struct reading *reading, struct facts *facts)
         facts->instance = &reading->instance;
 }
 
+/* A tally that is counted in is the truth; beyond it Redis holds what was never counted here (altered by hand, or a clone's). */
 static void choose_totals(struct source *source, const struct facts *facts, struct snapshot *values)
 {
     const struct instance *instance = facts->instance;
     if (facts->has_tally) {
         *values = facts->tally;
-        for (unsigned i = 0; instance != NULL && i < total_COUNT; i++) {
+        for (unsigned i = 0; instance != NULL && !facts->tally_lives && i < total_COUNT; i++) {
             if (instance->values.totals[i] > values->totals[i])
                 values->totals[i] = instance->values.totals[i];
         }
