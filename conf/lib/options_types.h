@@ -28,7 +28,8 @@ struct option_type {
 
 extern const struct option_type option_name, option_directory, option_networks, option_log_level, option_log_target,
     option_mta_kind, option_socket, option_octal, option_group, option_number, option_seconds, option_boolean,
-    option_redis_url, option_text, option_file, option_listen, option_scope;
+    option_redis_url, option_text, option_file, option_listen, option_scope,
+    option_top_sets;
 
 /* Replaces every `auto` by what it stands for on this host: instance, milter.socket, milter.socket_group. */
 bool option_resolve(struct settings *settings, struct failure *failure);

@@ -4,6 +4,7 @@
  * thread, so all state lives in the session (smfi_setpriv). */
 #include "milter/filter/filter.h"
 
+#include "conf/lib/top.h"
 #include "milter/filter/coverage.h"
 #include "milter/filter/current.h"
 #include "milter/filter/session.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 
 static const struct tally *tally;
-static bool want_bodies;
+static bool want_bodies, want_users;
 static _Atomic unsigned limit = 1;
 static _Atomic unsigned observed;
 
@@ -29,6 +30,12 @@ static const struct {
     {SMFIM_DATA, NO_MACROS},        {SMFIM_EOH, NO_MACROS}, /* sendmail 8.17 mixes these two up: always the same text */
     {SMFIM_EOM, NO_MACROS},
 };
+
+/* The name of a user only where a set of users is kept. */
+static const char *macros_of(size_t i)
+{
+    return want_users && asked[i].stage == SMFIM_ENVFROM ? "{auth_type} {auth_authen}" : asked[i].macros;
+}
 
 static char *macro(SMFICTX *context, const char *name)
 {
@@ -70,7 +77,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     *p2 = 0;
     *p3 = 0;
     for (size_t i = 0; *wanted != 0 && i < sizeof asked / sizeof asked[0]; i++)
-        smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)asked[i].macros);
+        smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)macros_of(i));
     if (actions != 0) /* a check of the supervisor offers none */
         coverage_saw_offer((offered & SMFIP_RCPT_REJ) != 0);
     return SMFIS_CONTINUE;
@@ -107,8 +114,11 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
 
 static sfsistat on_helo(SMFICTX *context, char *name)
 {
-    (void)context;
-    (void)name;
+    struct session *session = enter(context);
+    if (session == NULL)
+        return SMFIS_CONTINUE;
+    session_helo(session, name != NULL ? name : "");
+    session_leave(session);
     return SMFIS_CONTINUE;
 }
 
@@ -118,18 +128,19 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
     if (session == NULL)
         return SMFIS_CONTINUE;
     session_mail(session, arguments, macro(context, "{auth_type}"));
+    if (want_users)
+        session_user(session, macro(context, "{auth_authen}"));
     session_leave(session);
     return SMFIS_CONTINUE;
 }
 
 static sfsistat on_rcpt(SMFICTX *context, char **arguments)
 {
-    (void)arguments;
     struct session *session = enter(context);
     if (session == NULL)
         return SMFIS_CONTINUE;
-    session_rcpt(session, macro(context, "{rcpt_mailer}"), macro(context, "{rcpt_host}"),
-                 macro(context, "{rcpt_addr}"));
+    session_rcpt(session, arguments != NULL ? arguments[0] : NULL, macro(context, "{rcpt_mailer}"),
+                 macro(context, "{rcpt_host}"), macro(context, "{rcpt_addr}"));
     session_leave(session);
     return SMFIS_CONTINUE;
 }
@@ -217,6 +228,7 @@ bool filter_open(int listener, const struct settings *settings, const struct tal
     char connection[16];
     tally = tally_in_use;
     want_bodies = settings->milter_body != 0;
+    want_users = top_has(settings->top_sets, top_user);
     snprintf(connection, sizeof connection, "fd:%d", listener);
     smfi_setmaxdatasize(1 << 20); /* sendmail may send headers longer than the 64 kB that libmilter takes by itself */
     if (smfi_register(description) != MI_SUCCESS)

@@ -3,6 +3,7 @@
 
 #include "milter/filter/coverage.h"
 #include "milter/filter/reject.h"
+#include "milter/filter/report.h"
 #include "milter/filter/spam.h"
 #include "milter/filter/working.h"
 
@@ -42,6 +43,7 @@ struct session {
     int64_t busy_ns;    /* not yet counted */
     int working;        /* place among the callbacks under way */
     struct message message;
+    struct report report; /* for the open sets */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -136,10 +138,16 @@ void session_connect(struct session *session, const struct sockaddr *address, co
         session->client = client_external;
     session->connected = true;
     session->connected_ns = session->entered_ns;
+    report_client(&session->report, session->settings->top_sets, address);
     tally_add(tally, SERIES_1(connections_total, session->client), 1);
     tally_gauge_add(tally, gauge_sessions_active, 1);
     tally_gauge_set(tally, gauge_filter_last_connection_timestamp_seconds, clock_ns(CLOCK_REALTIME) / 1000);
     coverage_saw_mta(tally, session->mta);
+}
+
+void session_helo(struct session *session, const char *name)
+{
+    report_helo(&session->report, name);
 }
 
 /* ---- a message ---- */
@@ -193,6 +201,8 @@ static void message_end(struct session *session, enum label_verdict verdict)
     }
     if (verdict == verdict_passed)
         count_passed(session, message);
+    bool spam = verdict == verdict_passed && spam_verdict(&message->spam) == spam_spam;
+    report_message(&session->report, message->accepted + message->refused, message->refused, spam ? ring_spam : 0);
     count_busy(session);
     message_reset(message);
 }
@@ -251,8 +261,14 @@ void session_mail(struct session *session, char *const *arguments, const char *a
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
     message->source = source_of(session, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
+    report_sender(&session->report, sender);
     if (message->source == source_bounce)
         coverage_saw_bounce(session->tally, session->mta);
+}
+
+void session_user(struct session *session, const char *name)
+{
+    report_user(&session->report, name);
 }
 
 /* Is this an enhanced status code (RFC 3463), and nothing else? */
@@ -276,19 +292,22 @@ static bool was_refused(const struct session *session, const char *mailer, const
            (session->mta != mta_postfix || (host != NULL && is_status_code(host)));
 }
 
-void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address)
+void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address)
 {
     struct message *message = &session->message;
     if (!message->open)
         return;
     if (!was_refused(session, mailer, host)) {
         message->accepted++;
+        report_recipient(&session->report, path, 0);
         return;
     }
     struct reject reject = reject_classify(host, address);
     message->refused++;
     message->rejects[reject.class][reject.reply]++;
     message->codes[reject.code]++;
+    report_recipient(&session->report, path,
+                     ring_refused | (reject.class == class_user_unknown ? (unsigned)ring_unknown_user : 0));
 }
 
 void session_data(struct session *session)
@@ -339,6 +358,7 @@ void session_free(struct session *session)
         if (!session->mail_seen)
             tally_add(tally, SERIES_1(sessions_without_mail_total, session->client), 1);
         tally_gauge_add(tally, gauge_sessions_active, -1);
+        report_session(&session->report);
     }
     session_leave(session);
     count_busy(session);

@@ -31,13 +31,20 @@ void session_leave(struct session *session);
 /* connect: `address` may be NULL (sendmail -bs). `mta_version` is the macro `v`, or NULL: "Postfix 3.7.11", "8.17.1.9". */
 void session_connect(struct session *session, const struct sockaddr *address, const char *mta_version);
 
+/* HELO or EHLO; the last one counts. */
+void session_helo(struct session *session, const char *name);
+
 /* MAIL: arguments as libmilter gives them, NULL-terminated: the reverse-path with or without brackets, then ESMTP parameters.
  * `auth_type` is the macro {auth_type}, or NULL. */
 void session_mail(struct session *session, char *const *arguments, const char *auth_type);
 
-/* RCPT: the macros {rcpt_mailer}, {rcpt_host}, {rcpt_addr}, each may be NULL. A recipient that the MTA itself refused comes with the
+/* After MAIL: the macro {auth_authen}, or NULL. */
+void session_user(struct session *session, const char *name);
+
+/* RCPT: the forward-path, or NULL; and the macros {rcpt_mailer}, {rcpt_host}, {rcpt_addr}, each may be NULL. A recipient that the MTA itself refused comes with the
  * mailer `error` (SMFIP_RCPT_REJ). */
-void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address);
+void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host,
+                  const char *address);
 
 void session_data(struct session *session);
 void session_header(struct session *session, const char *name, const char *value);
