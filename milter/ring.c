@@ -114,6 +114,15 @@ void ring_add_text(struct ring_record *record, unsigned *used, unsigned text, co
 
 /* ---- the reader ---- */
 
+/* The reader before may have gone on and not given back the place that it came from. */
+uint64_t ring_resume(struct ring_header *ring)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed), unfreed = head;
+    atomic_compare_exchange_strong_explicit(&ring->cells[(head - 1) & MASK].sequence, &unfreed,
+                                            head - 1 + RING_RECORDS, memory_order_release, memory_order_relaxed);
+    return head;
+}
+
 enum ring_got ring_look(const struct ring_header *ring, uint64_t head, struct ring_record *record)
 {
     const struct ring_cell *cell = &ring->cells[head & MASK];

@@ -92,6 +92,9 @@ enum ring_got {
     ring_broken,  /* a place that no writer leaves so */
 };
 
+/* Where to read on, be it that the reader before was killed. */
+uint64_t ring_resume(struct ring_header *ring);
+
 /* Looks at the place at `head`. */
 enum ring_got ring_look(const struct ring_header *ring, uint64_t head, struct ring_record *record);
 

@@ -21,7 +21,7 @@ void drain_add(int fd)
     for (int i = 0; ring != NULL && i < RINGS; i++) {
         if (sources[i].ring != NULL)
             continue;
-        uint64_t id = ring->id, head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+        uint64_t id = ring->id, head = ring_resume(ring);
         sources[i] = (struct source){ring, id, sets_begin_ring(id, head)};
         if (sources[i].head != head) /* it was counted, and not given back */
             ring_free(ring, head);

@@ -131,22 +131,23 @@ static bool belongs(const struct heavy *heavy, const struct heavy_entry *entry)
            find(heavy, entry->member, entry->length) == NONE;
 }
 
+/* What is sound is not written again: this process may be killed here, too. */
 void heavy_index(struct heavy *heavy)
 {
-    unsigned used = heavy->sum->used < heavy->size ? heavy->sum->used : heavy->size;
+    unsigned used = heavy->sum->used < heavy->size ? heavy->sum->used : heavy->size, entry = 0;
     for (unsigned i = 0; i < heavy->buckets; i++)
         heavy->bucket[i] = NONE;
-    heavy->sum->used = 0;
     for (unsigned i = 0; i < used; i++) {
         if (!belongs(heavy, &heavy->entries[i]))
             continue;
-        unsigned entry = heavy->sum->used++;
         if (entry != i)
             heavy->entries[entry] = heavy->entries[i];
         heavy->heap[entry] = heavy->at[entry] = entry;
         enter(heavy, entry);
-        rise(heavy, entry);
+        rise(heavy, entry++);
     }
+    if (heavy->sum->used != entry)
+        heavy->sum->used = entry;
 }
 
 unsigned heavy_place(const struct heavy *heavy, const char *member, size_t length)
