@@ -34,6 +34,8 @@ COUNTERS = [
     "null_sender_total",
     "spam_verdicts_total",
     "sessions_unobserved_total",
+    "ring_records_total",
+    "ring_dropped_total",
 ]
 HISTOGRAMS = ["message_bytes", "message_recipients"]
 TIMES = ["session_seconds", "message_seconds"]

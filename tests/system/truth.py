@@ -78,6 +78,7 @@ class Truth:
     def session(self, client, at_least, at_most, mail):
         """A session that is over. `mail`: whether the filter saw a MAIL."""
         self.add("connections_total", client=client)
+        self.add("ring_records_total")
         if not mail:
             self.add("sessions_without_mail_total", client=client)
         self.lasted("session_seconds", at_least, at_most)
@@ -95,6 +96,7 @@ class Truth:
         """A transaction that is over."""
         source = what.source
         self.add("messages_total", source=source, verdict=what.verdict)
+        self.add("ring_records_total", 1 + what.accepted + len(what.refused))
         self.add("recipients_total", what.accepted, source=source, outcome="accepted")
         self.add("recipients_total", len(what.refused), source=source, outcome="refused")
         for refusal in what.refused:
