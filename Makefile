@@ -16,7 +16,8 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -W
 HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDENING_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 ifneq ($(SANITIZE),)
-HARDENING = -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+# gcc takes the question of a sanitizer whether a format is null for a format that is.
+HARDENING = -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -Wno-format-truncation
 HARDENING_LINK = -pie -fsanitize=$(SANITIZE)
 endif
 CFLAGS   ?= -O2 -g
@@ -41,7 +42,7 @@ milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(zlib) $(jansson) -lm
 
-TOOLS = kit/milter-load bench/bare-milter
+TOOLS = kit/milter-load kit/failing-calls.so bench/bare-milter
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -108,6 +109,10 @@ KIT = tests/kit/mta.c tests/kit/macros.c tests/kit/wire.c tests/kit/load_script.
 $(BUILD)/kit/milter-load: $(call object,tests/kit/milter_load.c $(KIT))
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lm
+# Preloaded into our programs. Without sanitizers, which each have a program of their own.
+$(BUILD)/kit/failing-calls.so: tests/kit/failing_calls.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared -pthread -o $@ $< -lfiu
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter
@@ -135,10 +140,11 @@ $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libfuzzed.a
 	clang $(FUZZ_CFLAGS) -o $@ $^ $(ALL_LIBS)
 comma := ,
 
-## make mutate     builds the filter wrongly, metric by metric, and shows that the oracle sees it
+## make mutate     builds the filter wrongly, metric by metric, and without its safeguards, and shows that oracle and chaos see it
 mutate:
 	scripts/install-dependencies build servers check
 	$(PYTHON) tests/system/mutate.py
+	$(PYTHON) tests/system/mutate_spine.py
 
 ## make soak       chaos for SECONDS (600) from SEED (random): whatever can break breaks, and the counts must be right
 SECONDS ?= 600

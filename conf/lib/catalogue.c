@@ -243,9 +243,9 @@ enum metric_unit catalogue_total_unit(unsigned total)
     return (total - metric->first) % per_series == per_series - 1 ? metric->unit : unit_one;
 }
 
-/* Names in sorted order, for look-up by text. */
+/* Names in sorted order, for look-up by text. In memory of their own, since nothing that looks up could go on without them. */
 struct name {
-    char *text;
+    char text[SERIES_TEXT_MAX];
     int number;
 };
 static struct name total_names[total_COUNT];
@@ -258,28 +258,24 @@ static int compare_names(const void *a, const void *b)
 
 static void index_names(struct name *names, unsigned count, size_t (*write)(unsigned, char *))
 {
-    char text[SERIES_TEXT_MAX];
     for (unsigned i = 0; i < count; i++) {
-        write(i, text);
-        names[i] = (struct name){strdup(text), (int)i};
-        if (names[i].text == NULL)
-            abort(); /* at start, before anything depends on us */
+        write(i, names[i].text);
+        names[i].number = (int)i;
     }
     qsort(names, count, sizeof *names, compare_names);
 }
 
 static int find(struct name *names, unsigned count, size_t (*write)(unsigned, char *), const char *text, size_t length)
 {
-    if (names[0].text == NULL)
+    struct name key;
+    if (names[0].text[0] == '\0')
         index_names(names, count, write);
-    char copy[SERIES_TEXT_MAX];
-    if (length >= sizeof copy)
+    if (length >= sizeof key.text)
         return -1;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    if (strlen(copy) != length)
+    memcpy(key.text, text, length);
+    key.text[length] = '\0';
+    if (strlen(key.text) != length)
         return -1;
-    struct name key = {copy, 0};
     const struct name *found = bsearch(&key, names, count, sizeof *names, compare_names);
     return found == NULL ? -1 : found->number;
 }
@@ -294,10 +290,16 @@ int catalogue_find_gauge(const char *text, size_t length)
     return find(gauge_names, gauge_COUNT, catalogue_gauge_text, text, length);
 }
 
+/* Counted in millionths. */
+static bool has_decimals(enum metric_unit unit)
+{
+    return unit == unit_seconds || unit == unit_decimal;
+}
+
 size_t catalogue_value_text(enum metric_unit unit, int64_t value, char *text)
 {
     int length;
-    if (unit == unit_seconds) {
+    if (has_decimals(unit)) {
         uint64_t micros = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
         length =
             snprintf(text, 32, "%s%" PRIu64 ".%06" PRIu64, value < 0 ? "-" : "", micros / 1000000, micros % 1000000);
@@ -328,7 +330,7 @@ bool catalogue_value_parse(enum metric_unit unit, const char *text, size_t lengt
     uint64_t number;
     if (!parse_digits(text, length, &at, &number))
         return false;
-    if (unit == unit_seconds) {
+    if (has_decimals(unit)) {
         uint64_t fraction = 0;
         if (number > (uint64_t)INT64_MAX / 1000000 - 1)
             return false;

@@ -102,7 +102,7 @@ enum metric_width {
 #define SERIES_2(name, a, b) ((unsigned)total_##name + (unsigned)(a) * (unsigned)width_##name + (unsigned)(b))
 
 enum metric_kind { kind_counter, kind_gauge, kind_histogram, kind_info };
-enum metric_unit { unit_one, unit_seconds, unit_bytes };
+enum metric_unit { unit_one, unit_seconds, unit_bytes, unit_decimal };
 enum metric_join { join_sum, join_max };
 enum metric_writer { writer_filter, writer_pusher, writer_supervisor, writer_exporter, writer_each };
 
@@ -161,7 +161,7 @@ const struct metric *catalogue_gauge_metric(unsigned gauge);
 int catalogue_find_total(const char *text, size_t length);
 int catalogue_find_gauge(const char *text, size_t length);
 
-/* Writes `value`, counted in `unit`, in base units (seconds with six decimals) into `text` of at least 32 bytes. Returns the
+/* Writes `value`, counted in `unit`, in base units (seconds and decimals with six decimals) into `text` of at least 32 bytes. Returns the
  * length. */
 size_t catalogue_value_text(enum metric_unit unit, int64_t value, char *text);
 

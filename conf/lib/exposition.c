@@ -1,6 +1,8 @@
 /* Writing snapshots in the exposition formats. What differs between the two is the head of a family; samples are alike. */
 #include "conf/lib/exposition.h"
 
+#include "conf/lib/observable.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -73,7 +75,7 @@ static void write_type(FILE *out, enum exposition_format format, const struct me
 /* A unit may be declared only where the family's name ends with it. */
 static void write_unit(FILE *out, enum exposition_format format, const struct metric *metric)
 {
-    static const char *const units[] = {"", "_seconds", "_bytes"};
+    static const char *const units[] = {"", "_seconds", "_bytes", ""};
     const char *unit = units[metric->unit];
     int length = family_length(format, metric);
     if (*unit != '\0' && ends_in(metric->name, (size_t)length, unit))
@@ -135,6 +137,12 @@ static void write_sample(FILE *out, const struct series_text *series, const char
     fwrite(text, 1, length + 2, out);
 }
 
+/* Totals that are not known yet, or cannot be observed, are absent. */
+static bool has_totals(const struct family *family, const struct exposition_part *part)
+{
+    return part->values->has_totals && !observable_hides(part->values, family->metric);
+}
+
 /* One series of a histogram, whose slots begin at `slot`: of each part cumulative buckets, sum and count. */
 static void write_histogram(const struct family *family, unsigned slot)
 {
@@ -151,7 +159,7 @@ static void write_histogram(const struct family *family, unsigned slot)
         const struct exposition_part *part = &family->parts[p];
         const uint64_t *totals = part->values->totals + metric->first + slot;
         uint64_t cumulated = 0;
-        if (!part->values->has_totals)
+        if (!has_totals(family, part))
             continue;
         for (unsigned i = 0; i < buckets; i++) {
             cumulated = totals[i] < INT64_MAX - cumulated ? cumulated + totals[i] : INT64_MAX;
@@ -165,7 +173,7 @@ static void write_histogram(const struct family *family, unsigned slot)
 static bool any_totals(const struct family *family)
 {
     for (size_t i = 0; i < family->count; i++) {
-        if (family->parts[i].values->has_totals)
+        if (has_totals(family, &family->parts[i]))
             return true;
     }
     return false;
@@ -188,7 +196,7 @@ static void write_totals(struct family *family)
         take_apart(metric, slot, &series);
         for (size_t p = 0; p < family->count; p++) {
             const struct exposition_part *part = &family->parts[p];
-            if (part->values->has_totals)
+            if (has_totals(family, part))
                 write_sample(family->out, &series, part->instance, metric->unit,
                              (int64_t)part->values->totals[metric->first + slot]);
         }

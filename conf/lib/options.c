@@ -91,13 +91,24 @@ static const char *shown(const char *text)
     return strstr(text, "://") != NULL && strchr(text, '@') != NULL ? "..." : text;
 }
 
+/* The text of a scalar, or NULL. */
+static const char *value_of(struct reading *reading, const struct option *option, const yaml_node_t *node)
+{
+    if (node->type != YAML_SCALAR_NODE || is_empty(node)) {
+        wrong_at(reading, node, "%s: needs a value: %s", option->path, option->type->expected);
+        return NULL;
+    }
+    if (strlen(scalar_text(node)) == node->data.scalar.length)
+        return scalar_text(node);
+    wrong_at(reading, node, "%s: holds a NUL", option->path);
+    return NULL;
+}
+
 static bool read_scalar(struct reading *reading, const struct option *option, const yaml_node_t *node)
 {
-    if (node->type != YAML_SCALAR_NODE || is_empty(node))
-        return wrong_at(reading, node, "%s: needs a value: %s", option->path, option->type->expected);
-    const char *text = scalar_text(node);
-    if (strlen(text) != node->data.scalar.length)
-        return wrong_at(reading, node, "%s: holds a NUL", option->path);
+    const char *text = value_of(reading, option, node);
+    if (text == NULL)
+        return false;
     const char *wrong = option->type->read(option, text, field_of(reading->settings, option));
     if (wrong == NULL)
         return true;
@@ -109,20 +120,56 @@ static bool read_scalar(struct reading *reading, const struct option *option, co
                     option->type->expected);
 }
 
+static int find_key(const struct option_type *type, const yaml_node_t *key)
+{
+    for (int i = 0; i < OPTION_KEYS_MAX && type->keys[i] != NULL && key->type == YAML_SCALAR_NODE; i++) {
+        if (strcmp(type->keys[i], scalar_text(key)) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* A list's element that is a mapping. */
+static bool read_mapping(struct reading *reading, const struct option *option, const yaml_node_t *node)
+{
+    const char *values[OPTION_KEYS_MAX] = {NULL};
+    if (node->type != YAML_MAPPING_NODE)
+        return wrong_at(reading, node, "%s: expected %s", option->path, option->type->expected);
+    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+    for (; pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(reading->document, pair->key);
+        int i = find_key(option->type, key);
+        if (i < 0)
+            return wrong_at(reading, key, "%s: expected %s", option->path, option->type->expected);
+        if (values[i] != NULL)
+            return wrong_at(reading, key, "%s: %s is given twice; keep one", option->path, option->type->keys[i]);
+        values[i] = value_of(reading, option, yaml_document_get_node(reading->document, pair->value));
+        if (values[i] == NULL)
+            return false;
+    }
+    const char *wrong = option->type->read_keys(option, values, field_of(reading->settings, option));
+    return wrong == NULL || wrong_at(reading, node, "%s: %s: expected %s", option->path, wrong, option->type->expected);
+}
+
+static bool read_element(struct reading *reading, const struct option *option, const yaml_node_t *node)
+{
+    return option->type->read_keys != NULL ? read_mapping(reading, option, node) : read_scalar(reading, option, node);
+}
+
 static bool read_option(struct reading *reading, const struct option *option, const yaml_node_t *node)
 {
     if (!option->type->is_list)
         return read_scalar(reading, option, node);
     memset(field_of(reading->settings, option), 0, option->bytes);
     if (node->type != YAML_SEQUENCE_NODE)
-        return read_scalar(reading, option, node);
+        return read_element(reading, option, node);
     size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     if ((double)count < option->minimum)
         return wrong_at(reading, node, "%s: needs at least %g: %s", option->path, option->minimum,
                         option->type->expected);
     for (size_t i = 0; i < count; i++) {
-        if (!read_scalar(reading, option,
-                         yaml_document_get_node(reading->document, node->data.sequence.items.start[i])))
+        if (!read_element(reading, option,
+                          yaml_document_get_node(reading->document, node->data.sequence.items.start[i])))
             return false;
     }
     return true;
@@ -165,8 +212,15 @@ static bool walk(struct reading *reading, const yaml_node_t *mapping, const char
     return true;
 }
 
+static bool no_memory(struct failure *failure)
+{
+    return fail(failure, EX_OSERR, "no memory to read the configuration");
+}
+
 static bool wrong_syntax(const char *file, const yaml_parser_t *parser, struct failure *failure)
 {
+    if (parser->error == YAML_MEMORY_ERROR)
+        return no_memory(failure);
     const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
     if (parser->error == YAML_READER_ERROR)
         return fail(failure, EX_CONFIG, "%s: at byte %zu: %s; the file is to be UTF-8", file, parser->problem_offset,
@@ -213,7 +267,9 @@ static bool is_shallow(const struct reading *reading, const unsigned char *text,
     yaml_parser_t parser;
     yaml_event_t event;
     int depth = 0;
-    bool more = yaml_parser_initialize(&parser) != 0, good = true;
+    bool more = true, good = true;
+    if (yaml_parser_initialize(&parser) == 0)
+        return no_memory(reading->failure);
     yaml_parser_set_input_string(&parser, text, length);
     while (more && good && yaml_parser_parse(&parser, &event) != 0) {
         depth += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
@@ -224,6 +280,7 @@ static bool is_shallow(const struct reading *reading, const unsigned char *text,
                         event.start_mark.line + 1, event.start_mark.column + 1);
         yaml_event_delete(&event);
     }
+    good = good && (parser.error != YAML_MEMORY_ERROR || no_memory(reading->failure));
     yaml_parser_delete(&parser);
     return good; /* wrong syntax is said when the tree is made */
 }
@@ -237,7 +294,7 @@ static unsigned char *read_file(const struct reading *reading, size_t *length)
         fail(reading->failure, EX_CONFIG, "%s: %s; name the configuration with -c FILE (an empty file will do)",
              reading->file, strerror(errno));
     else if (text == NULL)
-        fail(reading->failure, EX_OSERR, "no memory to read the configuration");
+        no_memory(reading->failure);
     else
         *length = fread(text, 1, FILE_BYTES + 1, in);
     const char *wrong = text == NULL           ? NULL
@@ -261,9 +318,9 @@ static bool read_default(const struct option *option, struct settings *settings,
     yaml_parser_t parser;
     yaml_document_t document;
     if (yaml_parser_initialize(&parser) == 0)
-        return fail(failure, EX_OSERR, "no memory to read the configuration");
+        return no_memory(failure);
     yaml_parser_set_input_string(&parser, (const unsigned char *)option->preset, strlen(option->preset));
-    bool good = yaml_parser_load(&parser, &document) != 0;
+    bool good = yaml_parser_load(&parser, &document) != 0 || no_memory(failure);
     if (good) {
         reading.document = &document;
         good = read_option(&reading, option, yaml_document_get_root_node(&document));
@@ -290,7 +347,7 @@ bool options_read(const char *file, struct settings *settings, struct failure *f
     unsigned char *text = read_file(&reading, &length);
     bool good = text != NULL && is_shallow(&reading, text, length);
     if (good && yaml_parser_initialize(&parser) == 0)
-        good = fail(failure, EX_OSERR, "no memory to read the configuration");
+        good = no_memory(failure);
     if (good) {
         yaml_parser_set_input_string(&parser, text, length);
         good = read_stream(&reading, &parser) && option_resolve(settings, failure);

@@ -15,6 +15,9 @@ bool options_read(const char *file, struct settings *settings, struct failure *f
 /* Prints the settings as YAML that options_read takes. */
 void options_print(FILE *out, const struct settings *settings);
 
+/* The MTA that is installed on this host; mta_kind_auto: none that is known. */
+enum mta_kind options_installed_mta(void);
+
 /* For a reload: puts back in *fresh what cannot be reloaded, as *in_force has it. Returns true and the path of the first such option
  * ("milter.socket") in `option` of at least 64 bytes if there was one. */
 bool options_keep(const struct settings *in_force, struct settings *fresh, char *option);

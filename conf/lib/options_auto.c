@@ -1,4 +1,5 @@
-/* What `auto` stands for on this host. */
+/* What `auto` stands for on this host, and options that need each other. */
+#include "conf/lib/options.h"
 #include "conf/lib/options_types.h"
 
 #include <errno.h>
@@ -29,6 +30,12 @@ static int find_mta(int64_t kind)
     return -1;
 }
 
+enum mta_kind options_installed_mta(void)
+{
+    int mta = find_mta(mta_kind_auto);
+    return mta < 0 ? mta_kind_auto : mtas[mta].kind;
+}
+
 static bool resolve_instance(struct settings *settings, struct failure *failure)
 {
     static const struct option option = {.bytes = sizeof settings->instance};
@@ -46,6 +53,9 @@ static bool resolve_instance(struct settings *settings, struct failure *failure)
 
 bool option_resolve(struct settings *settings, struct failure *failure)
 {
+    if (settings->spam_scanner == scanner_reinjection && settings->milter_reinjection.count == 0)
+        return fail(failure, EX_CONFIG,
+                    "spam.scanner: reinjection needs milter.reinjection: where the scanner hands mail back");
     int mta = find_mta(settings->mta_kind);
     if (strcmp(settings->milter_socket, "auto") == 0)
         strcpy(settings->milter_socket, mta < 0 ? "unix:/run/milterscope/milter.sock" : mtas[mta].socket);

@@ -43,6 +43,11 @@ static const char *read_directory(const struct option *option, const char *text,
     return text[0] == '/' ? copy_text(option, text, field) : "";
 }
 
+static const char *read_place(const struct option *option, const char *text, void *field)
+{
+    return text[0] == '/' || strcmp(text, "auto") == 0 ? copy_text(option, text, field) : "";
+}
+
 static const char *read_group(const struct option *option, const char *text, void *field)
 {
     return strchr(text, ' ') == NULL ? copy_text(option, text, field) : "";
@@ -79,15 +84,20 @@ static const char *read_socket(const struct option *option, const char *text, vo
     return strcmp(text, "auto") == 0 ? copy_text(option, text, field) : "";
 }
 
-static void print_text(FILE *out, const void *field)
+void option_print_text(FILE *out, const char *text)
 {
     fputc('"', out);
-    for (const char *c = field; *c != '\0'; c++) {
+    for (const char *c = text; *c != '\0'; c++) {
         if (*c == '"' || *c == '\\')
             fputc('\\', out);
         fputc(*c, out);
     }
     fputc('"', out);
+}
+
+static void print_text(FILE *out, const void *field)
+{
+    option_print_text(out, field);
 }
 
 /* ---- words ---- */
@@ -96,13 +106,14 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 static const char *const log_target_words[] = {"stderr", "syslog", NULL};
 static const char *const mta_kind_words[] = {"auto", "postfix", "sendmail", "exim", NULL};
 static const char *const scope_words[] = {"node", "fleet", NULL};
+static const char *const spam_scanner_words[] = {"milter", "reinjection", "log", "none", NULL};
 static const char *const boolean_words[] = {"false", "true", NULL};
 
-static const char *read_word(const char *const *words, const char *text, void *field)
+const char *option_read_word(const char *const *words, const char *text, int64_t *value)
 {
     for (int64_t i = 0; words[i] != NULL; i++) {
         if (strcmp(words[i], text) == 0) {
-            *(int64_t *)field = i;
+            *value = i;
             return NULL;
         }
     }
@@ -113,7 +124,7 @@ static const char *read_word(const char *const *words, const char *text, void *f
     static const char *read_##type(const struct option *option, const char *text, void *field)                         \
     {                                                                                                                  \
         (void)option;                                                                                                  \
-        return read_word(type##_words, text, field);                                                                   \
+        return option_read_word(type##_words, text, field);                                                            \
     }                                                                                                                  \
     static void print_##type(FILE *out, const void *field)                                                             \
     {                                                                                                                  \
@@ -123,6 +134,7 @@ WORD_TYPE(log_level)
 WORD_TYPE(log_target)
 WORD_TYPE(mta_kind)
 WORD_TYPE(scope)
+WORD_TYPE(spam_scanner)
 WORD_TYPE(boolean)
 
 /* ---- numbers: read whole and in decimal ---- */
@@ -270,13 +282,15 @@ static void print_top_sets(FILE *out, const void *field)
     fputc(']', out);
 }
 
-#define TYPE(type, print, list, expected) const struct option_type option_##type = {expected, list, read_##type, print};
+#define TYPE(type, printer, list, noun)                                                                                \
+    const struct option_type option_##type = {.expected = noun, .is_list = list, .read = read_##type, .print = printer};
 TYPE(name, print_text, false, "letters, digits, point, underscore and hyphen, 64 at most")
 TYPE(directory, print_text, false, "an absolute path")
 TYPE(networks, print_networks, true, "networks such as 10.0.0.0/8 or fd00::/8")
 TYPE(log_level, print_log_level, false, "error, warning, info or debug")
 TYPE(log_target, print_log_target, false, "stderr or syslog")
 TYPE(mta_kind, print_mta_kind, false, "auto, postfix, sendmail or exim")
+TYPE(place, print_text, false, "auto, or an absolute path")
 TYPE(socket, print_text, false, "auto, unix:/path or inet:port@address")
 TYPE(octal, print_octal, false, "octal digits from 0000 to 0777")
 TYPE(group, print_text, false, "auto, the name of a group, or nothing (\"\") to leave it as it is")
@@ -289,3 +303,4 @@ TYPE(file, print_text, false, "an absolute path of a file")
 TYPE(listen, print_listen, true, "addresses such as 127.0.0.1:19154 or [::1]:19154")
 TYPE(scope, print_scope, false, "node or fleet")
 TYPE(top_sets, print_top_sets, true, "client, sender_domain, recipient_domain, user, unknown_recipient or helo")
+TYPE(spam_scanner, print_spam_scanner, false, "milter, reinjection, log or none")

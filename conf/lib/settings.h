@@ -12,12 +12,63 @@
 
 enum { SETTINGS_PATH_MAX = 256, SETTINGS_NAME_MAX = 65, SETTINGS_URL_MAX = 512, SETTINGS_LISTEN_MAX = 16 };
 
+enum {
+    LISTENERS_MAX = 16,
+    SPAM_HEADERS_OWN_MAX = 16,
+    SPAM_TEXT_MAX = 64,
+    AUTHSERV_IDS_MAX = 8,
+    AUTHSERV_ID_MAX = 256,
+    REJECT_TEXTS_OWN_MAX = 32,
+    REJECT_TEXT_MAX = 128
+};
+
+enum spam_scanner { scanner_milter, scanner_reinjection, scanner_log, scanner_none };
+enum spam_place { spam_place_bottom, spam_place_top };
 enum exporter_scope { scope_node, scope_fleet };
 enum mta_kind { mta_kind_auto, mta_kind_postfix, mta_kind_sendmail, mta_kind_exim };
 
 struct listen_addresses {
     uint32_t count;
     char list[SETTINGS_LISTEN_MAX][64]; /* "127.0.0.1:19154", "[::1]:19154" */
+};
+
+/* Where an MTA listens: as the macros {daemon_addr} and {daemon_port} tell it. */
+struct listeners {
+    uint32_t count;
+    struct {
+        struct network address; /* a network of one */
+        uint16_t port;
+    } list[LISTENERS_MAX];
+};
+
+/* A header in which the operator's own scanner speaks. */
+struct spam_header {
+    char name[SPAM_TEXT_MAX];
+    char
+        spam[SPAM_TEXT_MAX]; /* the value begins with this when it is spam, and is clean otherwise; empty: no verdict */
+    char score_after[SPAM_TEXT_MAX]; /* the score follows this */
+    int64_t has_score;               /* boolean: score_after may be empty */
+    int64_t place;                   /* enum spam_place */
+};
+
+struct spam_headers {
+    uint32_t count;
+    struct spam_header list[SPAM_HEADERS_OWN_MAX];
+};
+
+struct authserv_ids {
+    uint32_t count;
+    char list[AUTHSERV_IDS_MAX][AUTHSERV_ID_MAX];
+};
+
+struct reject_text {
+    int64_t class;              /* enum label_class */
+    char text[REJECT_TEXT_MAX]; /* in lower case */
+};
+
+struct reject_texts {
+    uint32_t count;
+    struct reject_text list[REJECT_TEXTS_OWN_MAX];
 };
 
 struct settings {
@@ -31,12 +82,18 @@ struct settings {
     int64_t log_level;                     /* enum log_level */
     int64_t log_target;                    /* enum log_target */
     int64_t mta_kind;                      /* enum mta_kind */
+    char mta_config[SETTINGS_PATH_MAX];    /* "auto", or where the doctor looks */
     char milter_socket[SETTINGS_PATH_MAX]; /* "unix:/path" or "inet:port@host"; auto is resolved */
     int64_t milter_socket_mode;
     char milter_socket_group[SETTINGS_NAME_MAX]; /* empty: leave as it is; auto is resolved */
     int64_t milter_max_sessions;                 /* 0: from the limit of open files */
     int64_t milter_drain;                        /* microseconds */
     int64_t milter_body;                         /* boolean */
+    struct listeners milter_reinjection;         /* whose mail was counted before */
+    int64_t spam_scanner;                        /* enum spam_scanner */
+    struct spam_headers spam_headers;            /* besides those in conf/tables/spam_headers.def */
+    struct authserv_ids spam_authserv_ids;
+    struct reject_texts reject_texts; /* before those in conf/tables/reject_texts.def */
     char redis_url[SETTINGS_URL_MAX];
     char redis_user[SETTINGS_NAME_MAX];
     char redis_password_file[SETTINGS_PATH_MAX]; /* empty: no password */

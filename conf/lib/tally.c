@@ -52,7 +52,7 @@ bool tally_attach(int fd, int process, struct tally *tally, struct failure *fail
     }
     tally_file_bind(header, tally);
     tally->fd = fd;
-    tally->self = tally_file_process(header, (unsigned)process);
+    tally->self = tally_file_block(tally, (unsigned)process);
     return true;
 }
 
@@ -64,7 +64,7 @@ void tally_beat(const struct tally *tally)
 int tally_process_add(const struct tally *tally, pid_t pid)
 {
     for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
-        struct tally_process *process = tally_file_process(tally->header, i);
+        struct tally_process *process = tally_file_block(tally, i);
         if (atomic_load_explicit(&process->pid, memory_order_relaxed) != 0)
             continue;
         for (unsigned gauge = 0; gauge < gauge_COUNT; gauge++)
@@ -78,24 +78,23 @@ int tally_process_add(const struct tally *tally, pid_t pid)
 
 void tally_process_set_pid(const struct tally *tally, int process, pid_t pid)
 {
-    atomic_store_explicit(&tally_file_process(tally->header, (unsigned)process)->pid, pid, memory_order_relaxed);
+    atomic_store_explicit(&tally_file_block(tally, (unsigned)process)->pid, pid, memory_order_relaxed);
 }
 
 void tally_use(struct tally *tally, int process)
 {
-    tally->self = tally_file_process(tally->header, (unsigned)process);
+    tally->self = tally_file_block(tally, (unsigned)process);
 }
 
 void tally_process_remove(const struct tally *tally, int process)
 {
     if (process >= 0)
-        atomic_store_explicit(&tally_file_process(tally->header, (unsigned)process)->pid, 0, memory_order_relaxed);
+        atomic_store_explicit(&tally_file_block(tally, (unsigned)process)->pid, 0, memory_order_relaxed);
 }
 
 int64_t tally_process_heartbeat(const struct tally *tally, int process)
 {
-    return atomic_load_explicit(&tally_file_process(tally->header, (unsigned)process)->heartbeat_ms,
-                                memory_order_relaxed);
+    return atomic_load_explicit(&tally_file_block(tally, (unsigned)process)->heartbeat_ms, memory_order_relaxed);
 }
 
 void tally_raise(const struct tally *tally, const uint64_t *known)
@@ -112,7 +111,7 @@ void tally_raise(const struct tally *tally, const uint64_t *known)
 
 void tally_reset(const struct tally *tally)
 {
-    for (unsigned i = 0; i < tally->header->total_count; i++) {
+    for (unsigned i = 0; i < tally->form.total_count; i++) {
         uint64_t base = atomic_exchange_explicit(&tally->base[i], 0, memory_order_acq_rel);
         atomic_fetch_sub_explicit(&tally->totals[i], base, memory_order_relaxed);
     }

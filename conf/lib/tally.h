@@ -66,6 +66,7 @@ struct tally_process {
 
 struct tally {
     struct tally_header *header;
+    struct tally_header form; /* as it was: where everything lies is read here, since others can write to the file */
     _Atomic uint64_t *totals;
     _Atomic uint64_t *base;     /* while settling: the part of each total that was not counted by this run */
     struct tally_process *self; /* this process' block, or NULL */
@@ -92,7 +93,7 @@ static inline void tally_gauge_add(const struct tally *tally, unsigned gauge, in
     atomic_fetch_add_explicit(&tally->self->gauges[gauge], n, memory_order_relaxed);
 }
 
-/* ---- when the file is cut under the mapping ---- */
+/* ---- when the file is cut or overwritten under the mapping ---- */
 
 /* From now on a store to a page that the file has lost goes to private memory instead of ending the process with SIGBUS: the mail path
  * goes on, what it counts is lost. For one tally a process; before threads are started. */
@@ -100,6 +101,10 @@ bool tally_guard(const struct tally *tally, struct failure *failure);
 
 /* Has the file lost pages? Then what is in memory must not be shown or copied any more. A system call. */
 bool tally_is_cut(const struct tally *tally);
+
+/* What somebody has done to the file, as far as it can be told: "was cut" or "was overwritten" (a header that is another, implausible
+ * totals or process ids); else NULL. For every second or so. */
+const char *tally_harm(const struct tally *tally);
 
 /* ---- supervisor ---- */
 

@@ -58,9 +58,16 @@ const struct tally_process *tally_file_process_const(const struct tally_header *
                                           process * header->process_bytes);
 }
 
+struct tally_process *tally_file_block(const struct tally *tally, unsigned process)
+{
+    return (struct tally_process *)((char *)tally->header + tally->form.processes_at +
+                                    process * tally->form.process_bytes);
+}
+
 void tally_file_bind(struct tally_header *header, struct tally *tally)
 {
     tally->header = header;
+    memcpy((void *)&tally->form, header, sizeof *header);
     tally->totals = (_Atomic uint64_t *)((char *)header + header->totals_at);
     tally->base = (_Atomic uint64_t *)((char *)header + header->base_at);
     tally->self = NULL;
@@ -206,6 +213,14 @@ static bool offsets_are_sound(const struct tally_header *header)
            (header->totals_at | header->base_at | header->processes_at | header->process_bytes) % sizeof(uint64_t) == 0;
 }
 
+bool tally_file_plausible(const _Atomic uint64_t *totals, unsigned count)
+{
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < count; i++)
+        bits |= atomic_load_explicit(&totals[i], memory_order_relaxed);
+    return bits >> IMPLAUSIBLE_BITS == 0;
+}
+
 const char *tally_file_check(const struct tally_header *header, size_t bytes)
 {
     if (bytes < sizeof *header)
@@ -220,12 +235,10 @@ const char *tally_file_check(const struct tally_header *header, size_t bytes)
         return "its header does not fit its size";
     if (!names_are_sound(header))
         return "its names are damaged";
-    for (unsigned i = 0; i < header->total_count; i++) {
-        if (atomic_load_explicit(&tally_file_totals(header)[i], memory_order_relaxed) >> IMPLAUSIBLE_BITS != 0 ||
-            atomic_load_explicit(&base_of(header)[i], memory_order_relaxed) >> IMPLAUSIBLE_BITS != 0)
-            return "it holds implausible totals";
-    }
-    return NULL;
+    return tally_file_plausible(tally_file_totals(header), header->total_count) &&
+                   tally_file_plausible(base_of(header), header->total_count)
+               ? NULL
+               : "it holds implausible totals";
 }
 
 uint64_t tally_file_copy_checksum(const struct tally_header *header)

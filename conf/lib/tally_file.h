@@ -21,10 +21,15 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
  * and the plausibility of totals (none beyond 2^62). */
 const char *tally_file_check(const struct tally_header *header, size_t bytes);
 
-/* Points the parts of *tally into a checked tally. */
+/* Is none of `count` totals beyond 2^62? */
+bool tally_file_plausible(const _Atomic uint64_t *totals, unsigned count);
+
+/* Points the parts of *tally into a checked tally, and keeps its form. */
 void tally_file_bind(struct tally_header *header, struct tally *tally);
 
 const _Atomic uint64_t *tally_file_totals(const struct tally_header *header);
+/* The form and the memory may be apart. */
+struct tally_process *tally_file_block(const struct tally *tally, unsigned process);
 struct tally_process *tally_file_process(struct tally_header *header, unsigned process);
 const struct tally_process *tally_file_process_const(const struct tally_header *header, unsigned process);
 

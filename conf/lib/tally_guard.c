@@ -1,14 +1,17 @@
-/* A file that is cut under its mapping: pages beyond its end raise SIGBUS when they are touched. The handler puts private memory there, the
- * header as it was, all else 0. */
-#include "conf/lib/tally.h"
+/* A file that others change under its mapping. Pages beyond the end of one that is cut raise SIGBUS when they are touched: the handler
+ * puts private memory there, the header as it was, all else 0. What is overwritten is found by looking. */
+#include "conf/lib/tally_file.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { PID_MOST = 1 << 22 }; /* Linux: proc(5), pid_max */
 
 static char *start; /* of the mapping */
 static size_t bytes, page;
@@ -46,5 +49,26 @@ bool tally_guard(const struct tally *tally, struct failure *failure)
 bool tally_is_cut(const struct tally *tally)
 {
     struct stat status;
-    return fstat(tally->fd, &status) == 0 && (uint64_t)status.st_size < tally->header->bytes;
+    return fstat(tally->fd, &status) == 0 && (uint64_t)status.st_size < tally->form.bytes;
+}
+
+/* With wrong process ids in them there would be no block for the next process. */
+static bool blocks_are_plausible(const struct tally *tally)
+{
+    bool plausible = true;
+    for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
+        int64_t pid = atomic_load_explicit(&tally_file_block(tally, i)->pid, memory_order_relaxed);
+        plausible = plausible && pid >= 0 && pid <= PID_MOST;
+    }
+    return plausible;
+}
+
+const char *tally_harm(const struct tally *tally)
+{
+    if (tally_is_cut(tally))
+        return "was cut";
+    bool sound = memcmp(tally->header, &tally->form, offsetof(struct tally_header, id)) == 0 &&
+                 tally_file_plausible(tally->totals, tally->form.total_count) &&
+                 tally_file_plausible(tally->base, tally->form.total_count) && blocks_are_plausible(tally);
+    return sound ? NULL : "was overwritten";
 }

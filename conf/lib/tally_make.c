@@ -269,24 +269,31 @@ static bool write_all(int fd, const void *bytes, size_t count)
 /* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one. */
 static void copy_values(const struct tally *tally, struct tally_header *copy)
 {
-    const struct tally_header *header = tally->header;
+    const struct tally_header *header = &tally->form;
     struct tally target;
-    memcpy((void *)copy, header, sizeof *header);
+    memcpy((void *)copy, tally->header, sizeof *header);
+    memcpy((void *)copy, header, offsetof(struct tally_header, id));
     tally_file_bind(copy, &target);
     for (unsigned i = 0; i < header->total_count; i++)
         atomic_store_explicit(&target.totals[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
                               memory_order_relaxed);
-    memcpy((char *)copy + header->names_at, (const char *)header + header->names_at, header->bytes - header->names_at);
+    memcpy((char *)copy + header->names_at, (const char *)tally->header + header->names_at,
+           header->bytes - header->names_at);
 }
 
 bool tally_copy(const struct tally *tally, const char *state_directory, bool clean, struct failure *failure)
 {
     char path[PATH_MAX], fresh[PATH_MAX + 8];
-    size_t bytes = tally->header->bytes;
+    size_t bytes = tally->form.bytes;
     struct tally_header *copy = calloc(1, bytes);
     if (copy == NULL)
         return fail(failure, EX_OSERR, "no memory for a copy of the tally");
     copy_values(tally, copy);
+    const char *wrong = tally_file_check(copy, bytes);
+    if (wrong != NULL) {
+        free(copy);
+        return fail(failure, EX_DATAERR, "the tally is not copied: %s", wrong);
+    }
     copy->clean = clean;
     copy->copy_checksum = tally_file_copy_checksum(copy);
     snprintf(path, sizeof path, "%s/%s", state_directory, TALLY_FILE);

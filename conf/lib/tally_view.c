@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PLAUSIBLE_BITS = 60 }; /* of a gauge: a sum of all processes is no overflow */
+#define GAUGE_MOST (INT64_C(1) << PLAUSIBLE_BITS)
+
 struct tally_view {
     int fd;
     dev_t device;
@@ -19,33 +22,42 @@ struct tally_view {
     int *gauges;
 };
 
-/* Joins one process' value, which is not absent, into what the others said. */
+/* Neither absent nor beyond what any gauge of ours can be. */
+static bool is_gauge(int64_t value)
+{
+    return value > -GAUGE_MOST && value < GAUGE_MOST;
+}
+
+/* Joins one process' value into what the others said. */
 static void join(int64_t *joined, int64_t value, enum metric_join how)
 {
     if (*joined != GAUGE_ABSENT && how == join_sum)
-        *joined = (int64_t)((uint64_t)*joined + (uint64_t)value); /* may be damaged: no overflow is undefined */
+        *joined += value;
     else if (*joined == GAUGE_ABSENT || value > *joined)
         *joined = value;
 }
 
 static bool process_lives(const struct tally_process *process, int64_t now)
 {
-    return atomic_load_explicit(&process->pid, memory_order_acquire) != 0 &&
-           atomic_load_explicit(&process->heartbeat_ms, memory_order_relaxed) >= now - TALLY_STALE_MS;
+    int64_t beat = atomic_load_explicit(&process->heartbeat_ms, memory_order_relaxed);
+    return atomic_load_explicit(&process->pid, memory_order_acquire) != 0 && beat >= now - TALLY_STALE_MS &&
+           beat <= now + TALLY_STALE_MS;
 }
 
-/* Reads gauges of all live processes behind `header`; map: slot -> gauge of this build or -1, NULL where they are the same. */
-static void read_gauges(const struct tally_header *header, const int *map, int64_t *gauges)
+/* Reads gauges of all live processes in `memory`, which has the form of `header`; map: slot -> gauge of this build or -1, NULL where
+ * they are the same. */
+static void read_gauges(const struct tally_header *header, const void *memory, const int *map, int64_t *gauges)
 {
     int64_t now = tally_clock_ms();
     for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
-        const struct tally_process *process = tally_file_process_const(header, i);
+        const struct tally_process *process =
+            (const void *)((const char *)memory + header->processes_at + i * header->process_bytes);
         if (!process_lives(process, now))
             continue;
         for (unsigned slot = 0; slot < header->gauge_count; slot++) {
             int gauge = map == NULL ? (int)slot : map[slot];
             int64_t value = atomic_load_explicit(&process->gauges[slot], memory_order_relaxed);
-            if (gauge >= 0 && value != GAUGE_ABSENT)
+            if (gauge >= 0 && is_gauge(value))
                 join(&gauges[gauge], value, catalogue_gauge_metric((unsigned)gauge)->join);
         }
     }
@@ -56,7 +68,7 @@ void tally_snapshot(const struct tally *tally, struct snapshot *snapshot)
     snapshot_clear(snapshot);
     for (unsigned i = 0; i < total_COUNT; i++)
         snapshot->totals[i] = atomic_load_explicit(&tally->totals[i], memory_order_relaxed);
-    read_gauges(tally->header, NULL, snapshot->gauges);
+    read_gauges(&tally->form, tally->header, NULL, snapshot->gauges);
     snapshot->has_totals = atomic_load_explicit(&tally->header->state, memory_order_acquire) != tally_settling;
 }
 
@@ -133,13 +145,14 @@ bool tally_view_outdated(const struct tally_view *view, const char *directory)
 }
 
 /* The changing part of the file as it is now: header, totals, processes (free it); NULL when the file was cut, or its header, which was
- * checked when it was opened, is not the same. */
+ * checked when it was opened, is not the same, or its totals are implausible. */
 static struct tally_header *refresh(const struct tally_view *view)
 {
     size_t bytes = view->file->names_at;
     struct tally_header *now = malloc(bytes);
     if (now != NULL && (pread(view->fd, now, bytes, 0) != (ssize_t)bytes ||
-                        memcmp(now, view->file, offsetof(struct tally_header, id)) != 0)) {
+                        memcmp(now, view->file, offsetof(struct tally_header, id)) != 0 ||
+                        !tally_file_plausible(tally_file_totals(now), now->total_count))) {
         free(now);
         now = NULL;
     }
@@ -157,7 +170,7 @@ bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot)
         if (view->totals[slot] >= 0)
             snapshot->totals[view->totals[slot]] = atomic_load_explicit(&totals[slot], memory_order_relaxed);
     }
-    read_gauges(now, view->gauges, snapshot->gauges);
+    read_gauges(now, now, view->gauges, snapshot->gauges);
     snapshot->has_totals = atomic_load(&now->state) != tally_settling;
     free(now);
     return true;

@@ -157,7 +157,8 @@ static enum MHD_Result take_parameter(void *context, enum MHD_ValueKind kind, co
     return MHD_YES;
 }
 
-static void add_headers(struct MHD_Response *response, const struct answer *answer)
+/* All, or false: what is packed must not go out as if it were text. */
+static bool add_headers(struct MHD_Response *response, const struct answer *answer)
 {
     const char *const headers[][2] = {
         {MHD_HTTP_HEADER_CONTENT_TYPE, answer->type},
@@ -171,9 +172,10 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
         {"Referrer-Policy", "no-referrer"},
     };
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
-        if (headers[i][1] != NULL)
-            MHD_add_response_header(response, headers[i][0], headers[i][1]);
+        if (headers[i][1] != NULL && MHD_add_response_header(response, headers[i][0], headers[i][1]) != MHD_YES)
+            return false;
     }
+    return true;
 }
 
 static enum MHD_Result respond(struct MHD_Connection *connection, struct answer *answer)
@@ -184,8 +186,8 @@ static enum MHD_Result respond(struct MHD_Connection *connection, struct answer 
         free(answer->body);
         return MHD_NO; /* hangs up */
     }
-    add_headers(response, answer);
-    enum MHD_Result result = MHD_queue_response(connection, answer->status, response);
+    enum MHD_Result result =
+        add_headers(response, answer) ? MHD_queue_response(connection, answer->status, response) : MHD_NO;
     MHD_destroy_response(response);
     return result;
 }

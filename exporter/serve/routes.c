@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { OK = 200, NOT_FOUND = 404, NOT_ALLOWED = 405, TOO_LARGE = 413, FAILED = 500, NOT_READY = 503 };
-enum { COMPRESS_FROM_BYTES = 1024 };
+enum { COMPRESS_FROM_BYTES = 1024, BODY_BYTES = 1024 };
 
 static const char plain[] = "text/plain; charset=utf-8";
 
@@ -120,19 +120,56 @@ static void compress(struct answer *answer)
     answer->is_gzip = true;
 }
 
+/* What was written so far. open_memstream(3) would do but for its end: where memory ran out it leaves a gap, and does not tell. */
+struct body {
+    char *bytes;
+    size_t length, size;
+    bool cut;
+};
+
+/* For so many bytes and a NUL behind them. */
+static bool make_room(struct body *body, size_t more)
+{
+    if (body->size - body->length > more)
+        return true;
+    size_t size = 2 * (body->length + more + 1);
+    char *bytes = realloc(body->bytes, size);
+    if (bytes == NULL)
+        return false;
+    body->bytes = bytes;
+    body->size = size;
+    return true;
+}
+
+/* As fopencookie(3) wants it: 0 is a failure. */
+static ssize_t append(void *cookie, const char *bytes, size_t count)
+{
+    struct body *body = cookie;
+    body->cut = body->cut || !make_room(body, count);
+    if (body->cut)
+        return 0;
+    memcpy(body->bytes + body->length, bytes, count);
+    body->length += count;
+    return (ssize_t)count;
+}
+
 void routes_answer(const struct routes *routes, const struct request *request, struct answer *answer)
 {
+    struct body body = {.cut = false};
     *answer = (struct answer){.status = OK, .type = plain};
-    FILE *out = open_memstream(&answer->body, &answer->length);
+    FILE *out = make_room(&body, BODY_BYTES) ? fopencookie(&body, "w", (cookie_io_functions_t){.write = append}) : NULL;
     if (out != NULL) {
         choose(routes, request, out, answer);
-        if (fclose(out) != 0) {
-            free(answer->body);
-            answer->body = NULL;
-        }
+        body.cut = fclose(out) != 0 || body.cut;
     }
-    if (answer->body == NULL)
+    if (out == NULL || body.cut) {
+        free(body.bytes);
         *answer = (struct answer){.status = FAILED, .type = plain};
-    else if (answer->length >= COMPRESS_FROM_BYTES && accept_gzip(request->accept_encoding))
+        return;
+    }
+    body.bytes[body.length] = '\0';
+    answer->body = body.bytes;
+    answer->length = body.length;
+    if (answer->length >= COMPRESS_FROM_BYTES && accept_gzip(request->accept_encoding))
         compress(answer);
 }

@@ -6,6 +6,7 @@
 #include "milter/filter/current.h"
 #include "milter/filter/filter.h"
 #include "milter/filter/gate.h"
+#include "milter/filter/unread.h"
 #include "milter/filter/working.h"
 #include "milter/handover.h"
 
@@ -46,6 +47,7 @@ static void apply(const struct settings *settings)
     struct rlimit files;
     unsigned sessions = session_limit(settings);
     filter_limit(sessions);
+    filter_configure(settings);
     tally_gauge_set(tally, gauge_sessions_limit, sessions);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files_most = files.rlim_cur > UINT32_MAX ? UINT32_MAX : (unsigned)files.rlim_cur;
@@ -108,6 +110,14 @@ static bool callbacks_go_on(void)
     return oldest_ns == 0 || (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - oldest_ns < STUCK_MS * INT64_C(1000000);
 }
 
+static void look_for_forgotten(void)
+{
+    unsigned forgotten = unread_hang_up(tally_clock_ms());
+    if (forgotten > 0)
+        log_warning("hung up on %u sessions that libmilter did not go on with: it got no thread for them", forgotten);
+    tally_add(tally, SERIES_0(sessions_unobserved_total), forgotten);
+}
+
 static void *run(void *unused)
 {
     (void)unused;
@@ -118,6 +128,7 @@ static void *run(void *unused)
         if (callbacks_go_on())
             tally_beat(tally);
         current_reap();
+        look_for_forgotten();
         if (drain_begun_ms != 0) {
             continue_drain();
             continue;

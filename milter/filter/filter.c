@@ -15,6 +15,7 @@
 
 static const struct tally *tally;
 static bool want_bodies, want_users;
+static _Atomic bool want_listener;
 static _Atomic unsigned limit = 1;
 static _Atomic unsigned observed;
 
@@ -25,27 +26,51 @@ static const struct {
     int stage;
     const char *macros;
 } asked[] = {
-    {SMFIM_CONNECT, "v"},           {SMFIM_HELO, NO_MACROS},
-    {SMFIM_ENVFROM, "{auth_type}"}, {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}"},
-    {SMFIM_DATA, NO_MACROS},        {SMFIM_EOH, NO_MACROS}, /* sendmail 8.17 mixes these two up: always the same text */
+    {SMFIM_CONNECT, "v {client_resolve}"},
+    {SMFIM_HELO, NO_MACROS},
+    {SMFIM_ENVFROM, "{auth_type} {tls_version}"},
+    {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}"},
+    {SMFIM_DATA, NO_MACROS},
+    {SMFIM_EOH, NO_MACROS}, /* sendmail 8.17 mixes these two up: always the same text */
     {SMFIM_EOM, NO_MACROS},
 };
+/* Instead of the first, where milter.reinjection is set. */
+#define WITH_LISTENER "v {client_resolve} {daemon_addr} {daemon_port}"
 
-/* The name of a user only where a set of users is kept. */
-static const char *macros_of(size_t i)
-{
-    return want_users && asked[i].stage == SMFIM_ENVFROM ? "{auth_type} {auth_authen}" : asked[i].macros;
-}
+/* Instead of that of MAIL, where a set of users is kept. */
+#define WITH_USER "{auth_type} {tls_version} {auth_authen}"
+
+/* Stands in the place of a session from the negotiation to CONNECT, where the MTA was asked for macros. */
+static char macros_asked;
 
 static char *macro(SMFICTX *context, const char *name)
 {
     return smfi_getsymval(context, (char *)(uintptr_t)name);
 }
 
+static void ask_macros(SMFICTX *context)
+{
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        const char *macros = asked[i].macros;
+        if (asked[i].stage == SMFIM_CONNECT && atomic_load_explicit(&want_listener, memory_order_relaxed))
+            macros = WITH_LISTENER;
+        if (asked[i].stage == SMFIM_ENVFROM && want_users)
+            macros = WITH_USER;
+        smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)macros);
+    }
+}
+
+/* The session of a connection; NULL: there is none. */
+static struct session *session_of(SMFICTX *context)
+{
+    void *session = smfi_getpriv(context);
+    return session != &macros_asked ? session : NULL;
+}
+
 /* The session of a connection, with the clock of its callback started; NULL: it passes unobserved. */
 static struct session *enter(SMFICTX *context)
 {
-    struct session *session = smfi_getpriv(context);
+    struct session *session = session_of(context);
     if (session != NULL)
         session_enter(session);
     return session;
@@ -53,17 +78,18 @@ static struct session *enter(SMFICTX *context)
 
 static void forget(SMFICTX *context, struct session *session)
 {
+    smfi_setpriv(context, NULL); /* libmilter complains of what is left there */
     if (session == NULL)
         return;
     const struct settings *settings = session_settings(session);
-    smfi_setpriv(context, NULL);
     session_free(session);
     current_release(settings);
     atomic_fetch_sub_explicit(&observed, 1, memory_order_relaxed);
 }
 
-/* Asks for the least: no bodies unless wanted, no reply to headers; the steps without a callback are left out by libmilter in *steps
- * already. CONNECT, HELO, MAIL, RCPT, DATA and end of message are answered: Postfix would buffer the others until it is too late. */
+/* Asks for the least: no bodies unless wanted, no reply to headers and their end; the steps without a callback are left out by
+ * libmilter in *steps already. CONNECT, HELO, MAIL, RCPT, DATA and end of message are answered: Postfix would buffer the others until it
+ * is too late. Bodies are, too: libmilter gives on_body what comes with the end of message, and would leave that unanswered. */
 static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned long offered, unsigned long f2,
                              unsigned long f3, unsigned long *wanted, unsigned long *steps, unsigned long *p2,
                              unsigned long *p3)
@@ -71,15 +97,16 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     (void)f2;
     (void)f3;
     *wanted = actions & SMFIF_SETSYMLIST;
-    *steps |= SMFIP_NR_HDR | SMFIP_NR_BODY | (offered & SMFIP_RCPT_REJ);
+    *steps |= SMFIP_NR_HDR | SMFIP_NR_EOH | (offered & SMFIP_RCPT_REJ);
     if (!want_bodies)
         *steps |= offered & SMFIP_NOBODY;
     *p2 = 0;
     *p3 = 0;
-    for (size_t i = 0; *wanted != 0 && i < sizeof asked / sizeof asked[0]; i++)
-        smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)macros_of(i));
-    if (actions != 0) /* a check of the supervisor offers none */
-        coverage_saw_offer((offered & SMFIP_RCPT_REJ) != 0);
+    if (*wanted != 0 && smfi_setpriv(context, &macros_asked) == MI_SUCCESS)
+        ask_macros(context);
+    if (actions !=
+        SMFI_V1_ACTS) /* what libmilter makes of none, which a check of the supervisor offers */
+        coverage_saw_offer(tally, (offered & SMFIP_RCPT_REJ) != 0, *wanted != 0, (*steps & SMFIP_NOUNKNOWN) == 0);
     return SMFIS_CONTINUE;
 }
 
@@ -103,11 +130,19 @@ static struct session *admit(SMFICTX *context)
 static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
 {
     (void)host;
-    forget(context, enter(context)); /* a second CONNECT, after XCLIENT: a session of its own */
+    const struct session *before = session_of(context); /* a second CONNECT: a session of its own */
+    bool asked_for = before != NULL ? session_macros_asked(before) : smfi_getpriv(context) == &macros_asked;
+    forget(context, enter(context));
     struct session *session = admit(context);
     if (session == NULL)
         return SMFIS_ACCEPT;
-    session_connect(session, address, macro(context, "v"));
+    const struct session_connection connection = {.macros_asked = asked_for,
+                                                  .address = address,
+                                                  .mta_version = macro(context, "v"),
+                                                  .client_resolve = macro(context, "{client_resolve}"),
+                                                  .daemon_address = macro(context, "{daemon_addr}"),
+                                                  .daemon_port = macro(context, "{daemon_port}")};
+    session_connect(session, &connection);
     session_leave(session);
     return SMFIS_CONTINUE;
 }
@@ -127,7 +162,7 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
     struct session *session = enter(context);
     if (session == NULL)
         return SMFIS_CONTINUE;
-    session_mail(session, arguments, macro(context, "{auth_type}"));
+    session_mail(session, arguments, macro(context, "{auth_type}"), macro(context, "{tls_version}"));
     if (want_users)
         session_user(session, macro(context, "{auth_authen}"));
     session_leave(session);
@@ -165,15 +200,23 @@ static sfsistat on_header(SMFICTX *context, char *name, char *value)
     return SMFIS_NOREPLY;
 }
 
+/* Nothing happens here, but it must be asked for: libmilter takes an end of message after DATA only if a header or the end of headers
+ * came between. Of a message without headers it would ignore the end, and the MTA would wait in vain. */
+static sfsistat on_eoh(SMFICTX *context)
+{
+    (void)context;
+    return SMFIS_NOREPLY;
+}
+
 static sfsistat on_body(SMFICTX *context, unsigned char *body, size_t bytes)
 {
     (void)body;
     struct session *session = enter(context);
     if (session == NULL)
-        return SMFIS_NOREPLY;
+        return SMFIS_CONTINUE;
     session_body(session, bytes);
     session_leave(session);
-    return SMFIS_NOREPLY;
+    return SMFIS_CONTINUE;
 }
 
 static sfsistat on_eom(SMFICTX *context)
@@ -182,6 +225,19 @@ static sfsistat on_eom(SMFICTX *context)
     if (session == NULL)
         return SMFIS_CONTINUE;
     session_eom(session);
+    session_leave(session);
+    return SMFIS_CONTINUE;
+}
+
+/* Sendmail passes whole lines here, which may be content: it is not looked at. Answered, since probes say such things last, and Postfix
+ * would send what needs no answer when it closes the connection, where it is lost. */
+static sfsistat on_unknown(SMFICTX *context, const char *command)
+{
+    (void)command;
+    struct session *session = enter(context);
+    if (session == NULL)
+        return SMFIS_CONTINUE;
+    session_unknown(session);
     session_leave(session);
     return SMFIS_CONTINUE;
 }
@@ -214,12 +270,12 @@ static struct smfiDesc description = {
     .xxfi_envrcpt = on_rcpt,
     .xxfi_data = on_data,
     .xxfi_header = on_header,
-    .xxfi_eoh = NULL,     /* nothing happens there that end of message does not tell */
+    .xxfi_eoh = on_eoh,
     .xxfi_body = on_body, /* asked for only with milter.body */
     .xxfi_eom = on_eom,
     .xxfi_abort = on_abort,
     .xxfi_close = on_close,
-    .xxfi_unknown = NULL, /* sendmail passes whole lines there, which may be content */
+    .xxfi_unknown = on_unknown,
 };
 
 bool filter_open(int listener, const struct settings *settings, const struct tally *tally_in_use,
@@ -241,6 +297,12 @@ bool filter_open(int listener, const struct settings *settings, const struct tal
 int filter_run(void)
 {
     return smfi_main() == MI_SUCCESS ? EX_OK : EX_SOFTWARE;
+}
+
+void filter_configure(const struct settings *settings)
+{
+    atomic_store_explicit(&want_listener, settings->milter_reinjection.count > 0, memory_order_relaxed);
+    coverage_configured(tally, settings);
 }
 
 void filter_limit(unsigned sessions)

@@ -12,6 +12,9 @@ bool filter_open(int listener, const struct settings *settings, const struct tal
 /* Serves until libmilter gives up; returns an exit status. */
 int filter_run(void);
 
+/* Told at the start and at each reload: what is asked of the MTA from the next session on. Any thread. */
+void filter_configure(const struct settings *settings);
+
 /* How many sessions may be observed at the same time; beyond it sessions pass unobserved and are counted. Any thread. */
 void filter_limit(unsigned sessions);
 

@@ -1,6 +1,6 @@
 /* Why the MTA refused a recipient: see reject.h.
  *
- * Three questions, the first answer counts: does a text of the table occur in the reply, does the enhanced code tell
+ * The operator's texts are asked first. Then three questions, the first answer counts: does a text of the table occur in the reply, does the enhanced code tell
  * the class, does a general word. The sender chooses what stands in the reply before the last ">: ", so only the rest
  * is read; and a code that can only mean the sender's address is believed before a text that the sender's own server
  * may have written.
@@ -213,19 +213,34 @@ static enum label_class class_of_text(const struct text *rows, size_t count, con
     return class_other;
 }
 
-struct reject reject_classify(const char *host, const char *addr)
+static enum label_class class_of_own(const struct reject_texts *own, const struct words *words)
+{
+    for (uint32_t i = 0; i < own->count; i++)
+        if (memmem(words->text, words->length, own->list[i].text, strlen(own->list[i].text)) != NULL)
+            return (enum label_class)own->list[i].class;
+    return class_COUNT;
+}
+
+struct reject reject_classify(const struct reject_texts *own, const char *host, const char *addr)
 {
     struct reject reject;
     struct words words;
+    bool read = own->count > 0;
 
     host = host != NULL ? host : "";
     addr = addr != NULL ? addr : "";
     const struct code code = find_code(host, addr, &reject.reply);
     reject.code = code_value(&code);
+    if (read)
+        words_read(&words, addr);
+    reject.class = read ? class_of_own(own, &words) : class_COUNT;
+    if (reject.class != class_COUNT)
+        return reject;
     reject.class = class_of_code(first_codes, COUNT(first_codes), &code);
     if (reject.class != class_other)
         return reject;
-    words_read(&words, addr);
+    if (!read)
+        words_read(&words, addr);
     reject.class = class_of_text(texts, COUNT(texts), &words);
     if (reject.class == class_other)
         reject.class = class_of_code(codes, COUNT(codes), &code);

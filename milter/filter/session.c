@@ -1,13 +1,15 @@
 /* The life of a session and its messages, and where everything about them is counted: one line a metric. */
 #include "milter/filter/session.h"
 
+#include "milter/filter/auth_results.h"
 #include "milter/filter/coverage.h"
+#include "milter/filter/macros.h"
+#include "milter/filter/peer.h"
 #include "milter/filter/reject.h"
 #include "milter/filter/report.h"
 #include "milter/filter/spam.h"
 #include "milter/filter/working.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -26,18 +28,20 @@ struct message {
     uint32_t refused;
     uint32_t rejects[class_COUNT][reply_COUNT];
     uint32_t codes[code_COUNT];
+    uint32_t received; /* headers of this name */
     struct spam_state spam;
+    struct auth_results auth_results;
 };
 
 struct session {
     const struct settings *settings;
     const struct tally *tally;
     bool connected;
+    bool macros_asked;
+    bool reinjected; /* its mail was counted before: nothing is counted again */
     bool mail_seen;
-    bool submitted_here; /* not over SMTP, if the reverse-path agrees (Postfix: no address, or loopback and port 0) */
-    bool never_smtp;     /* submitted on this host, whatever the reverse-path looks like (sendmail) */
-    enum label_client client;
-    enum label_mta mta;
+    bool auth_seen;
+    struct peer peer;
     int64_t connected_ns;
     int64_t entered_ns; /* the time of the event in work */
     int64_t busy_ns;    /* not yet counted */
@@ -74,6 +78,11 @@ const struct settings *session_settings(const struct session *session)
     return session->settings;
 }
 
+bool session_macros_asked(const struct session *session)
+{
+    return session->macros_asked;
+}
+
 void session_enter(struct session *session)
 {
     session->entered_ns = clock_ns(CLOCK_MONOTONIC);
@@ -99,50 +108,63 @@ static void count_busy(struct session *session)
 
 /* ---- who is there ---- */
 
-static bool is_loopback(const struct sockaddr *address)
+/* Of a part that macros show: what was not asked for is known to be observable when it comes. */
+static void saw_macro(const struct session *session, enum label_part part)
 {
-    if (address->sa_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
-    return address->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    if (!session->macros_asked)
+        coverage_saw_part(session->tally, part);
 }
 
-static in_port_t port_of(const struct sockaddr *address)
-{
-    return address->sa_family == AF_INET ? ((const struct sockaddr_in *)(const void *)address)->sin_port
-                                         : ((const struct sockaddr_in6 *)(const void *)address)->sin6_port;
-}
-
-/* Postfix gives "Postfix 3.7.11", sendmail its number alone. */
-static enum label_mta mta_of(const char *version)
-{
-    if (version == NULL)
-        return mta_other;
-    if (strncmp(version, "Postfix", 7) == 0)
-        return mta_postfix;
-    return version[0] >= '0' && version[0] <= '9' ? mta_sendmail : mta_other;
-}
-
-void session_connect(struct session *session, const struct sockaddr *address, const char *mta_version)
+static void count_connection(struct session *session, const char *client_resolve)
 {
     const struct tally *tally = session->tally;
-    bool is_internet = address != NULL && (address->sa_family == AF_INET || address->sa_family == AF_INET6);
-    session->mta = mta_of(mta_version);
-    session->never_smtp = !is_internet || (session->mta == mta_sendmail && is_loopback(address));
-    session->submitted_here = session->never_smtp || (is_loopback(address) && port_of(address) == 0);
-    if (session->submitted_here)
-        session->client = client_local;
-    else if (networks_contain(&session->settings->trusted_networks, address))
-        session->client = client_internal;
-    else
-        session->client = client_external;
+    int resolve = macros_resolve(client_resolve);
     session->connected = true;
     session->connected_ns = session->entered_ns;
-    report_client(&session->report, session->settings->top_sets, address);
-    tally_add(tally, SERIES_1(connections_total, session->client), 1);
+    tally_add(tally, SERIES_1(connections_total, session->peer.client), 1);
     tally_gauge_add(tally, gauge_sessions_active, 1);
+    if (resolve < 0)
+        return;
+    saw_macro(session, part_client_name);
+    tally_add(tally, SERIES_1(client_name_total, resolve), 1);
+}
+
+void session_connect(struct session *session, const struct session_connection *connection)
+{
+    const struct tally *tally = session->tally;
+    session->macros_asked = connection->macros_asked;
+    session->peer =
+        peer_of(connection->address, macros_mta(connection->mta_version), &session->settings->trusted_networks);
+    session->reinjected = macros_name_listener(&session->settings->milter_reinjection, connection->daemon_address,
+                                               connection->daemon_port);
+    report_client(&session->report, session->settings->top_sets, connection->address);
+    if (!session->reinjected)
+        count_connection(session, connection->client_resolve);
     tally_gauge_set(tally, gauge_filter_last_connection_timestamp_seconds, clock_ns(CLOCK_REALTIME) / 1000);
-    coverage_saw_mta(tally, session->mta);
+    coverage_saw_mta(tally, session->peer.mta);
+}
+
+/* Once a session, at its first MAIL: submissions on this host know no TLS. */
+static void count_mail_session(const struct session *session, const char *tls_version)
+{
+    int tls = macros_tls(tls_version);
+    if (session->peer.client == client_local || tls < 0 || (tls == tls_none && !session->macros_asked))
+        return;
+    saw_macro(session, part_tls);
+    tally_add(session->tally, SERIES_1(mail_sessions_total, tls), 1);
+}
+
+/* Once a session, at the first MAIL after AUTH. */
+static void count_auth_session(const struct session *session, const char *auth_type)
+{
+    saw_macro(session, part_auth);
+    tally_add(session->tally, SERIES_1(auth_sessions_total, macros_mechanism(auth_type)), 1);
+}
+
+void session_unknown(struct session *session)
+{
+    if (!session->reinjected)
+        tally_add(session->tally, SERIES_0(unknown_commands_total), 1);
 }
 
 void session_helo(struct session *session, const char *name)
@@ -158,6 +180,31 @@ static void message_reset(struct message *message)
     memset(message, 0, sizeof *message);
 }
 
+/* Of scanners that the configuration says are seen here. */
+static void count_scan(const struct session *session, const struct message *message)
+{
+    const struct tally *tally = session->tally;
+    enum spam_scanner here = session->reinjected ? scanner_reinjection : scanner_milter;
+    int64_t score = spam_score(&message->spam);
+    if (session->settings->spam_scanner != (int64_t)here)
+        return;
+    tally_add(tally, SERIES_2(spam_verdicts_total, message->source, spam_verdict(&message->spam)), 1);
+    if (score >= 0)
+        tally_observe(tally, metric_spam_score, 0, (uint64_t)score);
+    if (spam_infected(&message->spam))
+        tally_add(tally, SERIES_1(infected_total, message->source), 1);
+}
+
+static void count_auth_results(const struct tally *tally, const struct auth_results *results)
+{
+    for (unsigned method = 0; method < method_COUNT; method++) {
+        for (unsigned result = 0; results->methods[method] && result < result_COUNT; result++) {
+            if (results->counts[method][result] > 0)
+                tally_add(tally, SERIES_2(auth_results_total, method, result), results->counts[method][result]);
+        }
+    }
+}
+
 static void count_passed(const struct session *session, const struct message *message)
 {
     const struct tally *tally = session->tally;
@@ -166,7 +213,8 @@ static void count_passed(const struct session *session, const struct message *me
         tally_observe(tally, metric_message_bytes, message->source, bytes);
     tally_observe(tally, metric_message_recipients, 0, message->accepted);
     tally_observe(tally, metric_message_seconds, 0, micros_since(session, message->begun_ns));
-    tally_add(tally, SERIES_2(spam_verdicts_total, message->source, spam_verdict(&message->spam)), 1);
+    tally_observe(tally, metric_received_hops, 0, message->received);
+    count_auth_results(tally, &message->auth_results);
 }
 
 static void count_rejects(const struct tally *tally, const struct message *message)
@@ -183,13 +231,9 @@ static void count_rejects(const struct tally *tally, const struct message *messa
     }
 }
 
-/* The end of a transaction, however it comes: everything is counted here. */
-static void message_end(struct session *session, enum label_verdict verdict)
+static void count_message(const struct session *session, const struct message *message, enum label_verdict verdict)
 {
     const struct tally *tally = session->tally;
-    struct message *message = &session->message;
-    if (!message->open)
-        return;
     tally_add(tally, SERIES_2(messages_total, message->source, verdict), 1);
     if (message->null_sender)
         tally_add(tally, SERIES_1(null_sender_total, message->source), 1);
@@ -201,8 +245,27 @@ static void message_end(struct session *session, enum label_verdict verdict)
     }
     if (verdict == verdict_passed)
         count_passed(session, message);
+}
+
+/* The same for the open sets. */
+static void report_end(struct session *session, const struct message *message, enum label_verdict verdict)
+{
     bool spam = verdict == verdict_passed && spam_verdict(&message->spam) == spam_spam;
     report_message(&session->report, message->accepted + message->refused, message->refused, spam ? ring_spam : 0);
+}
+
+/* The end of a transaction, however it comes: everything is counted here. */
+static void message_end(struct session *session, enum label_verdict verdict)
+{
+    struct message *message = &session->message;
+    if (!message->open)
+        return;
+    if (!session->reinjected) {
+        count_message(session, message, verdict);
+        report_end(session, message, verdict);
+    }
+    if (verdict == verdict_passed)
+        count_scan(session, message);
     count_busy(session);
     message_reset(message);
 }
@@ -231,22 +294,7 @@ static uint64_t declared_size(char *const *parameters)
     return 0;
 }
 
-/* architecture.md: bounce, local, authenticated, internal, external, in this order. Postfix gives the reverse-path of mail that did not
- * come over SMTP without brackets; bounces of its own have the null or the double-bounce sender. */
-static enum label_source source_of(const struct session *session, const char *sender, const char *auth_type)
-{
-    bool brackets = sender[0] == '<';
-    if (session->never_smtp || (session->submitted_here && !brackets)) {
-        const char *path = sender + brackets;
-        bool notice = *path == '\0' || *path == '>' || strncmp(path, "double-bounce@", 14) == 0;
-        return notice ? source_bounce : source_local;
-    }
-    if (auth_type != NULL && *auth_type != '\0')
-        return source_authenticated;
-    return session->client == client_external ? source_external : source_internal;
-}
-
-void session_mail(struct session *session, char *const *arguments, const char *auth_type)
+void session_mail(struct session *session, char *const *arguments, const char *auth_type, const char *tls_version)
 {
     static char empty[] = "";
     static char *const nothing[] = {empty, NULL};
@@ -255,15 +303,21 @@ void session_mail(struct session *session, char *const *arguments, const char *a
         arguments = nothing;
     const char *sender = arguments[0];
     message_end(session, unfinished_verdict(message));
+    if (!session->mail_seen && !session->reinjected)
+        count_mail_session(session, tls_version);
     session->mail_seen = true;
+    if (auth_type != NULL && *auth_type != '\0' && !session->auth_seen && !session->reinjected) {
+        session->auth_seen = true;
+        count_auth_session(session, auth_type);
+    }
     message->open = true;
     message->begun_ns = session->entered_ns;
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
-    message->source = source_of(session, sender, auth_type);
+    message->source = peer_source(&session->peer, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
     report_sender(&session->report, sender);
     if (message->source == source_bounce)
-        coverage_saw_bounce(session->tally, session->mta);
+        coverage_saw_bounce(session->tally, session->peer.mta);
 }
 
 void session_user(struct session *session, const char *name)
@@ -289,7 +343,13 @@ static bool is_status_code(const char *text)
 static bool was_refused(const struct session *session, const char *mailer, const char *host)
 {
     return mailer != NULL && strcmp(mailer, "error") == 0 &&
-           (session->mta != mta_postfix || (host != NULL && is_status_code(host)));
+           (session->peer.mta != mta_postfix || (host != NULL && is_status_code(host)));
+}
+
+static void tell_recipient(struct session *session, const char *path, unsigned flags)
+{
+    if (!session->reinjected)
+        report_recipient(&session->report, path, flags);
 }
 
 void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address)
@@ -299,15 +359,15 @@ void session_rcpt(struct session *session, const char *path, const char *mailer,
         return;
     if (!was_refused(session, mailer, host)) {
         message->accepted++;
-        report_recipient(&session->report, path, 0);
+        tell_recipient(session, path, 0);
         return;
     }
-    struct reject reject = reject_classify(host, address);
+    struct reject reject = reject_classify(&session->settings->reject_texts, host, address);
     message->refused++;
     message->rejects[reject.class][reject.reply]++;
     message->codes[reject.code]++;
-    report_recipient(&session->report, path,
-                     ring_refused | (reject.class == class_user_unknown ? (unsigned)ring_unknown_user : 0));
+    tell_recipient(session, path,
+                   ring_refused | (reject.class == class_user_unknown ? (unsigned)ring_unknown_user : 0));
 }
 
 void session_data(struct session *session)
@@ -321,7 +381,11 @@ void session_header(struct session *session, const char *name, const char *value
     struct message *message = &session->message;
     if (!message->open)
         return;
-    spam_header(&message->spam, name, value);
+    spam_header(&message->spam, session->settings, name, value);
+    if (strcasecmp(name, "Received") == 0)
+        message->received++;
+    else if (strcasecmp(name, "Authentication-Results") == 0)
+        auth_results_header(&message->auth_results, &session->settings->spam_authserv_ids, value);
     if (!session->settings->milter_body)
         return;
     message->counted_bytes += strlen(name) + strlen(value) + 4; /* ": " and CRLF */
@@ -356,7 +420,7 @@ void session_free(struct session *session)
     if (session->connected) {
         tally_observe(tally, metric_session_seconds, 0, micros_since(session, session->connected_ns));
         if (!session->mail_seen)
-            tally_add(tally, SERIES_1(sessions_without_mail_total, session->client), 1);
+            tally_add(tally, SERIES_1(sessions_without_mail_total, session->peer.client), 1);
         tally_gauge_add(tally, gauge_sessions_active, -1);
         report_session(&session->report);
     }

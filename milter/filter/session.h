@@ -24,19 +24,29 @@ void session_free(struct session *session);
 /* The settings given to session_new. */
 const struct settings *session_settings(const struct session *session);
 
+/* As session_connect was told. */
+bool session_macros_asked(const struct session *session);
+
 /* Around every callback: the time between is counted as busy, and enter's time is the time of the event. */
 void session_enter(struct session *session);
 void session_leave(struct session *session);
 
-/* connect: `address` may be NULL (sendmail -bs). `mta_version` is the macro `v`, or NULL: "Postfix 3.7.11", "8.17.1.9". */
-void session_connect(struct session *session, const struct sockaddr *address, const char *mta_version);
+/* What is said at connect: the address may be NULL (sendmail -bs), as the macros may. */
+struct session_connection {
+    bool macros_asked; /* the MTA was asked for macros: one that is not there has no value */
+    const struct sockaddr *address;
+    const char *mta_version;                  /* v: "Postfix 3.7.11", "8.17.1.9" */
+    const char *client_resolve;               /* OK, FORGED, FAIL or TEMP */
+    const char *daemon_address, *daemon_port; /* where the MTA listens */
+};
+void session_connect(struct session *session, const struct session_connection *connection);
 
 /* HELO or EHLO; the last one counts. */
 void session_helo(struct session *session, const char *name);
 
 /* MAIL: arguments as libmilter gives them, NULL-terminated: the reverse-path with or without brackets, then ESMTP parameters.
- * `auth_type` is the macro {auth_type}, or NULL. */
-void session_mail(struct session *session, char *const *arguments, const char *auth_type);
+ * `auth_type` and `tls_version` are the macros of these names, or NULL: "PLAIN", "TLSv1.3". */
+void session_mail(struct session *session, char *const *arguments, const char *auth_type, const char *tls_version);
 
 /* After MAIL: the macro {auth_authen}, or NULL. */
 void session_user(struct session *session, const char *name);
@@ -50,6 +60,9 @@ void session_data(struct session *session);
 void session_header(struct session *session, const char *name, const char *value);
 void session_body(struct session *session, size_t bytes);
 void session_eom(struct session *session);
+
+/* A command that the MTA does not know. */
+void session_unknown(struct session *session);
 
 /* The transaction is over without an end of message. */
 void session_abort(struct session *session);

@@ -6,6 +6,7 @@
  * Hard to kill is not the aim: it may die at any time, what it sends can be sent again. */
 #include "conf/lib/log.h"
 #include "milter/handover.h"
+#include "milter/pusher/check_redis.h"
 #include "milter/pusher/copier.h"
 #include "milter/pusher/drain.h"
 #include "milter/pusher/push.h"
@@ -165,8 +166,9 @@ static bool round_of_loop(void)
     }
     if (poll(wait, self.under_way ? 2 : 1, until_ms > 0 ? until_ms : 0) > 0 && wait[0].revents != 0)
         receive();
-    if (tally_is_cut(&self.tally)) {
-        log_error("the file of the tally was cut: nothing more is pushed from it");
+    const char *harm = tally_harm(&self.tally);
+    if (harm != NULL) {
+        log_error("the file of the tally %s: nothing more is pushed from it", harm);
         _exit(EX_DATAERR);
     }
     tally_beat(&self.tally);
@@ -201,6 +203,8 @@ int main(int argc, char **argv)
     struct failure failure = {EX_OK, ""};
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return printf("milterscope-pusher %s\n", MILTERSCOPE_VERSION) > 0 ? EX_OK : EX_IOERR;
+    if (argc == 2 && strcmp(argv[1], "--check-redis") == 0)
+        return check_redis();
     int process = handover_process(argc, argv);
     if (process < 0) {
         fputs("milterscope-pusher is started by milterscope(8)\n", stderr);

@@ -3,6 +3,7 @@
 #include "milter/pusher/push.h"
 
 #include "conf/lib/log.h"
+#include "conf/lib/observable.h"
 #include "milter/pusher/publish.h"
 #include "milter/pusher/scripts.h"
 #include "milter/pusher/settle.h"
@@ -45,6 +46,8 @@ struct push {
     enum label_error said; /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
+    bool hidden[metric_COUNT];     /* totals that cannot be observed */
+    unsigned shown;                /* fields of all others */
     char *total_names[total_COUNT];
     char *gauge_names[gauge_COUNT];
     enum metric_unit total_units[total_COUNT];
@@ -130,16 +133,36 @@ static size_t add_meta(struct push *push, char *started)
     return push->count - before;
 }
 
-static size_t add_counters(struct push *push)
+static void add_totals(struct push *push, const struct metric *metric)
 {
-    size_t before = push->count;
-    for (unsigned i = 0; i < total_COUNT; i++) {
+    for (unsigned i = metric->first; i < metric->first + metric->slots; i++) {
         if (!push->full && push->sent.totals[i] == push->written[i])
             continue;
         add(push, push->total_names[i]);
         add_value(push, push->total_units[i], (int64_t)push->sent.totals[i]);
     }
+}
+
+static size_t add_counters(struct push *push)
+{
+    size_t before = push->count;
+    for (unsigned i = 0; i < metric_COUNT; i++) {
+        if (catalogue[i].is_total && !push->hidden[i])
+            add_totals(push, &catalogue[i]);
+    }
     return push->count - before;
+}
+
+/* What cannot be observed is not in Redis; where that changes, everything is written, zeros included. */
+static void find_hidden(struct push *push)
+{
+    push->shown = 0;
+    for (unsigned i = 0; i < metric_COUNT; i++) {
+        bool hidden = catalogue[i].is_total && observable_hides(&push->sent, &catalogue[i]);
+        push->full = push->full || hidden != push->hidden[i];
+        push->hidden[i] = hidden;
+        push->shown += catalogue[i].is_total && !hidden ? catalogue[i].slots : 0;
+    }
 }
 
 static void add_gauges(struct push *push)
@@ -217,6 +240,7 @@ void push_begin(struct push *push, bool last)
         push->seq++;
         push->full = push->full || tally_clock_ms() - push->full_ms >= FULL_EVERY_MS;
         tally_snapshot(push->tally, &push->sent);
+        find_hidden(push);
         send_push(push);
     }
     redis_start(push->redis, push->settings->redis_timeout);
@@ -275,7 +299,7 @@ static enum push_result count_written(struct push *push)
         push->full_ms = tally_clock_ms();
     push->full = false;
     push->left_seq = push->seq;
-    push->left_counters = total_COUNT;
+    push->left_counters = push->shown;
     uint64_t took = (uint64_t)(clock_us(CLOCK_MONOTONIC) - push->begun_us);
     tally_add(push->tally, SERIES_0(push_total), 1);
     tally_observe(push->tally, metric_push_seconds, 0, took);

@@ -1,5 +1,5 @@
-/* Does the filter answer? A negotiation over the milter socket (SMFIC_OPTNEG), as the MTA makes it at the start of a session, never
- * blocking. Libmilter does not call it a session: nothing is counted. */
+/* Does the filter answer? A negotiation over the milter socket (SMFIC_OPTNEG), as the MTA makes it at the start of a session, and one
+ * command more, never blocking. Without a CONNECT nothing is counted. */
 #ifndef MILTER_SUPERVISOR_CHECK_H
 #define MILTER_SUPERVISOR_CHECK_H
 
@@ -7,11 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CHECK_INTERVAL_MS = 1000, CHECK_DEADLINE_MS = 3000 };
+enum { CHECK_INTERVAL_MS = 1000, CHECK_PAUSE_MS = 20, CHECK_DEADLINE_MS = 3000 };
 
 struct check {
-    int fd; /* of the check under way, or -1 */
-    bool asked;
+    int fd;              /* of the check under way, or -1 */
+    unsigned answers;    /* that came in it */
+    bool asked;          /* the next question */
+    int64_t ask_ms;      /* not before */
     int64_t next_ms;     /* when the next one begins */
     int64_t answered_ms; /* when the last answer came, or since when an answer is waited for */
 };

@@ -13,6 +13,8 @@ struct child {
     int ring;    /* of a filter, see rings.h */
     bool ready;
     bool refused; /* it could not take the settings of a reload */
+    bool told;    /* that it is to end */
+    bool killed;  /* SIGKILL was sent: waitpid will tell of it */
     int64_t started_ms;
     int64_t draining_since_ms; /* 0: not draining */
 };

@@ -4,7 +4,9 @@
 #include "conf/lib/exposition.h"
 #include "conf/lib/tally.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 static void print_unknown(void *context, const char *name, uint64_t value)
 {
@@ -16,8 +18,8 @@ int dump(const struct settings *settings)
     struct failure run_failure, copy_failure;
     struct snapshot snapshot;
     struct tally_view *view = tally_view_open(settings->run_directory, &run_failure);
-    if (view == NULL)
-        view = tally_view_open(settings->state_directory, &copy_failure);
+    if (view == NULL && (view = tally_view_open(settings->state_directory, &copy_failure)) != NULL)
+        fprintf(stderr, "milterscope: %s; these are the totals of the last copy\n", run_failure.text);
     if (view == NULL) {
         fprintf(stderr, "milterscope: no tally to print: %s; %s\n", run_failure.text, copy_failure.text);
         return EX_NOINPUT;
@@ -30,5 +32,9 @@ int dump(const struct settings *settings)
     if (read && snapshot.has_totals)
         tally_view_unknown(view, print_unknown, stdout);
     tally_view_close(view);
-    return read && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    if (read && fflush(stdout) == 0)
+        return EX_OK;
+    fprintf(stderr, "milterscope: %s\n",
+            read ? strerror(errno) : "the tally cannot be read: it was changed, or there is no memory");
+    return EX_IOERR;
 }

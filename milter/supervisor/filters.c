@@ -74,22 +74,34 @@ static void drain(struct filters *filters, struct child *child)
             continue;
         filters->draining[i] = *child;
         filters->draining[i].draining_since_ms = tally_clock_ms();
-        child_send(&filters->draining[i], HANDOVER_DRAIN, -1);
+        filters->draining[i].told = child_send(&filters->draining[i], HANDOVER_DRAIN, -1);
         *child = CHILD_NONE;
         return;
     }
     child_kill(child); /* at a stop after so many planned restarts */
 }
 
+/* How long nothing was heard of a filter that is ready. */
+static int64_t silence_ms(const struct filters *filters, const struct child *child, int64_t now_ms)
+{
+    int64_t heard_ms = tally_process_heartbeat(filters->kit->tally, child->process);
+    return now_ms - (heard_ms > filters->awake_ms ? heard_ms : filters->awake_ms);
+}
+
+/* One that hangs has sessions that wait for it: they are not to wait until the drain time is over. */
 static void step_draining(struct filters *filters, int64_t now_ms)
 {
     int64_t most = filters->kit->settings->milter_drain / 1000 + DRAIN_GRACE_MS;
     for (int i = 0; i < FILTERS_DRAINING; i++) {
         struct child *child = &filters->draining[i];
-        if (child->pid != 0 && now_ms - child->draining_since_ms > most) {
-            log_warning("filter %d does not end, killed", (int)child->pid);
-            child_kill(child);
-        }
+        if (child->pid != 0 && !child->told)
+            child->told = child_send(child, HANDOVER_DRAIN, -1);
+        bool hangs = child->pid != 0 && silence_ms(filters, child, now_ms) > CHECK_DEADLINE_MS;
+        if (child->pid == 0 || child->killed || !(hangs || now_ms - child->draining_since_ms > most))
+            continue;
+        log_warning("filter %d drains and does not %s, killed", (int)child->pid, hangs ? "answer" : "end");
+        child_kill(child);
+        child->killed = true;
     }
 }
 
@@ -148,11 +160,9 @@ static void step_active(struct filters *filters, int64_t now_ms)
     enum check_result result = check_step(&filters->check, filters->listener, now_ms);
     if (result != check_pending)
         set_up(filters, result == check_answered);
-    int64_t heard_ms = tally_process_heartbeat(filters->kit->tally, active->process);
-    int64_t silent_ms = now_ms - (heard_ms > filters->awake_ms ? heard_ms : filters->awake_ms);
     if (check_failed(&filters->check, now_ms) && !milter_socket_is_there(filters->kit->settings)) {
         bind_again(filters, now_ms);
-    } else if (check_failed(&filters->check, now_ms) || silent_ms > CHECK_DEADLINE_MS) {
+    } else if (check_failed(&filters->check, now_ms) || silence_ms(filters, active, now_ms) > CHECK_DEADLINE_MS) {
         log_error("filter %d does not answer, killed", (int)active->pid);
         set_up(filters, false);
         child_kill(active);

@@ -11,7 +11,8 @@
 
 enum {
     SILENT_MS = 10 * 1000,
-    STOP_MS = 10 * 1000, /* for the last push and the last copy */
+    STOP_MS = 10 * 1000,  /* for the last push and the last copy */
+    KILLED_MS = 2 * 1000, /* one that has not ended so long after SIGKILL is held by the disk */
     OLD_AGE_MS = 10 * 1000,
     DELAY_LEAST_MS = 100,
     DELAY_MOST_MS = 30 * 1000,
@@ -23,18 +24,39 @@ bool pusher_open(struct pusher_watch *watch, const struct child_kit *kit, struct
     return child_start(&watch->child, PROGRAM, -1, kit, failure);
 }
 
+/* Its thread that copies waits for the disk, where no signal ends it. Nobody waits for that, neither a new pusher nor a stop. */
+static void leave_behind(struct pusher_watch *watch, int64_t now_ms)
+{
+    log_error("pusher %d does not end: the disk of state_directory holds it", (int)watch->child.pid);
+    child_forget(&watch->child, watch->kit->tally);
+    tally_add(watch->kit->tally, SERIES_0(pusher_restarts_total), 1);
+    watch->held = true;
+    watch->start_ms = now_ms;
+}
+
+static void look_at(struct pusher_watch *watch, int64_t now_ms)
+{
+    struct child *child = &watch->child;
+    int64_t asked_ms = now_ms - child->draining_since_ms;
+    if (watch->asked && !child->told)
+        child->told = child_send(child, watch->stopping ? HANDOVER_STOP : HANDOVER_DRAIN, -1);
+    bool late = watch->asked && asked_ms > STOP_MS + watch->kit->settings->redis_timeout / 1000;
+    if (child->killed && asked_ms > KILLED_MS) {
+        leave_behind(watch, now_ms);
+    } else if (!child->killed && (late || !pusher_healthy(watch, now_ms))) {
+        log_error("pusher %d hangs, killed", (int)child->pid);
+        child_kill(child);
+        child->killed = true;
+        child->draining_since_ms = now_ms;
+    }
+}
+
 void pusher_step(struct pusher_watch *watch, int64_t now_ms)
 {
     struct failure failure;
     child_listen(&watch->child);
     if (watch->child.pid != 0) {
-        bool late = watch->asked &&
-                    now_ms - watch->child.draining_since_ms > STOP_MS + watch->kit->settings->redis_timeout / 1000;
-        if (late || !pusher_healthy(watch, now_ms)) {
-            log_error("pusher %d hangs, killed", (int)watch->child.pid);
-            child_kill(&watch->child);
-            watch->child.draining_since_ms = now_ms;
-        }
+        look_at(watch, now_ms);
     } else if (!watch->stopping && now_ms >= watch->start_ms) {
         watch->asked = false;
         watch->start_ms = now_ms + watch->delay_ms;
@@ -59,6 +81,7 @@ bool pusher_reaped(struct pusher_watch *watch, pid_t pid, int status, int64_t no
     bool old = now_ms - watch->child.started_ms > OLD_AGE_MS;
     child_forget(&watch->child, watch->kit->tally);
     watch->clean = watch->stopping && planned && !watch->restarting;
+    watch->held = false;
     if (planned || old)
         watch->delay_ms = DELAY_LEAST_MS;
     else if (watch->delay_ms < DELAY_MOST_MS)
@@ -75,7 +98,7 @@ static void ask(struct pusher_watch *watch, char message)
 {
     watch->asked = watch->child.pid != 0;
     watch->child.draining_since_ms = tally_clock_ms();
-    child_send(&watch->child, message, -1);
+    watch->child.told = child_send(&watch->child, message, -1);
 }
 
 void pusher_restart(struct pusher_watch *watch)

@@ -15,6 +15,7 @@ struct pusher_watch {
     bool stopping;
     bool restarting; /* it was told to end before the stop, and may do so without the last copy */
     bool clean;      /* it ended after its last copy */
+    bool held;       /* one was killed and did not end: the disk holds its copy, and would hold ours */
 };
 
 bool pusher_open(struct pusher_watch *watch, const struct child_kit *kit, struct failure *failure);

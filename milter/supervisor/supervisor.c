@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ enum {
     BEAT_MS = 1000,
     STOOD_STILL_MS = 1000, /* a round that took so long: the machine was paused, or is short of memory or CPU */
     LIFE_LEAST_MS = 2000,  /* before it starts itself again: half an upgrade must not become a busy loop */
+    LAST_COPY_MS = 3000,
 };
 
 static struct {
@@ -180,14 +182,31 @@ static bool make_tally(struct failure *failure)
     return true;
 }
 
-/* Where the pusher did not get to the last copy. While settling, the copy that is there is better than ours. */
-static void copy_last(void)
+static int copy_in_child(void)
 {
     struct failure failure;
-    if (self.pusher.clean || atomic_load(&self.tally.header->state) == tally_settling || tally_is_cut(&self.tally))
+    if (tally_copy(&self.tally, self.settings.state_directory, true, &failure))
+        return EX_OK;
+    log_error("%s", failure.text);
+    return EX_IOERR;
+}
+
+/* Where the pusher did not get to the last copy. While settling, the copy that is there is better than ours. The disk may hold whoever
+ * writes to it, even against SIGKILL: it is a process of its own, and not waited for any longer than the stop may take. */
+static void copy_last(void)
+{
+    if (self.pusher.clean || self.pusher.held || atomic_load(&self.tally.header->state) == tally_settling ||
+        tally_harm(&self.tally) != NULL)
         return;
-    if (!tally_copy(&self.tally, self.settings.state_directory, true, &failure))
-        log_error("%s", failure.text);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(copy_in_child());
+    struct pollfd end = {.fd = pid < 0 ? -1 : pidfd_open(pid, 0), .events = POLLIN};
+    if (end.fd >= 0 && poll(&end, 1, LAST_COPY_MS) == 1)
+        return;
+    log_error("the last copy of the tally is not made: %s does not go on", self.settings.state_directory);
+    if (pid > 0)
+        kill(pid, SIGKILL);
 }
 
 static bool start(struct failure *failure)
@@ -258,6 +277,18 @@ static bool round_of_loop(void)
     return !(self.stopping && filters_gone(&self.filters) && pusher_gone(&self.pusher));
 }
 
+static const char *why_start_again(void)
+{
+    static char text[64];
+    if (self.filters.outdated || self.pusher.outdated)
+        return "another version is installed";
+    const char *harm = tally_harm(&self.tally);
+    if (harm == NULL)
+        return NULL;
+    snprintf(text, sizeof text, "the file of the tally %s", harm);
+    return text;
+}
+
 /* What cannot go on in this process: end the children and start again, as the version that is installed now. */
 static void start_again(const char *why)
 {
@@ -287,9 +318,7 @@ int supervisor_run(const char *file, const struct settings *settings, char **arg
     }
     self.round_ms = tally_clock_ms();
     while (round_of_loop()) {
-        const char *why = self.filters.outdated || self.pusher.outdated ? "another version is installed"
-                          : tally_is_cut(&self.tally)                   ? "the file of the tally was cut"
-                                                                        : NULL;
+        const char *why = why_start_again();
         if (why != NULL) {
             start_again(why);
             return EX_SOFTWARE;

@@ -35,7 +35,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
 {
     (void)f2, (void)f3;
     *pf0 = f0 & SMFIF_SETSYMLIST;
-    *pf1 |= SMFIP_NR_HDR | SMFIP_NR_BODY | (f1 & (SMFIP_RCPT_REJ | SMFIP_NOBODY));
+    *pf1 |= SMFIP_NR_HDR | SMFIP_NR_EOH | (f1 & (SMFIP_RCPT_REJ | SMFIP_NOBODY));
     *pf2 = *pf3 = 0;
     for (size_t i = 0; *pf0 != 0 && i < sizeof(macro_lists) / sizeof(macro_lists[0]); i++)
         smfi_setsymlist(ctx, macro_lists[i].stage, (char *)(uintptr_t)macro_lists[i].names);
@@ -67,10 +67,16 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
     return SMFIS_NOREPLY;
 }
 
+static sfsistat on_eoh(SMFICTX *ctx)
+{
+    (void)ctx;
+    return SMFIS_NOREPLY;
+}
+
 static sfsistat on_body(SMFICTX *ctx, unsigned char *body, size_t size)
 {
     (void)ctx, (void)body, (void)size;
-    return SMFIS_NOREPLY;
+    return SMFIS_CONTINUE;
 }
 
 static sfsistat on_event(SMFICTX *ctx)
@@ -97,6 +103,7 @@ int main(int argc, char **argv)
         .xxfi_envfrom = on_envelope,
         .xxfi_envrcpt = on_envelope,
         .xxfi_header = on_header,
+        .xxfi_eoh = on_eoh,
         .xxfi_body = on_body,
         .xxfi_eom = on_event,
         .xxfi_abort = on_event,

@@ -6,6 +6,8 @@
 
 #include "milter/filter/reject.h"
 
+static const struct reject_texts no_texts;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A copy of its own, so that a read beyond the end is seen. */
@@ -31,11 +33,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *host = copy("", data, host_size);
     char *addr = nul != NULL ? copy("", data + skip, size - skip) : NULL;
     char *forged = copy("Mailbox full@x>: ", data + skip, size - skip);
-    const struct reject reject = reject_classify(host, addr);
+    const struct reject reject = reject_classify(&no_texts, host, addr);
 
     if ((unsigned)reject.class >= class_COUNT || (unsigned)reject.reply >= reply_COUNT || reject.code >= code_COUNT)
         abort();
-    if (strlen(forged) <= 512 && reject_classify("5.7.1", addr).class != reject_classify("5.7.1", forged).class)
+    if (strlen(forged) <= 512 &&
+        reject_classify(&no_texts, "5.7.1", addr).class != reject_classify(&no_texts, "5.7.1", forged).class)
         abort();
     free(forged);
     free(addr);

@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum event { CONNECT, MAIL, RCPT, REFUSED, DATA, HEADER, BODY, EOM, ABORT, CLOSE, EVENTS };
-enum { SESSIONS = 2, TEXTS = 4 };
+enum { SESSIONS = 2, TEXTS = 5 };
 
 struct script {
     const uint8_t *data;
@@ -72,7 +72,15 @@ static void play_connect(struct script *script, struct session *session)
     }
     if (kind % 4 == 3)
         storage.ss_family = AF_UNIX;
-    session_connect(session, kind % 4 == 2 ? NULL : (const struct sockaddr *)&storage, next_text(script, 0));
+    const struct session_connection connection = {
+        .macros_asked = kind & 8,
+        .address = kind % 4 == 2 ? NULL : (const struct sockaddr *)&storage,
+        .mta_version = next_text(script, 0),
+        .client_resolve = next_text(script, 1),
+        .daemon_address = next_text(script, 2),
+        .daemon_port = next_text(script, 3),
+    };
+    session_connect(session, &connection);
     const char *helo = next_text(script, 1);
     session_helo(session, helo != NULL ? helo : "");
 }
@@ -87,7 +95,8 @@ static void play_mail(struct script *script, struct session *session)
         if (text == NULL)
             break;
     }
-    session_mail(session, count == 0 ? NULL : arguments, next_text(script, 3));
+    char *tls_version = next_text(script, 3);
+    session_mail(session, count == 0 ? NULL : arguments, next_text(script, 4), tls_version);
     session_user(session, next_text(script, 3));
 }
 

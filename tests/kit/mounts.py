@@ -1,10 +1,20 @@
-"""File systems that a test may fill or make read-only: in a mount namespace, so that nobody else sees them."""
+"""File systems that a test may fill, make read-only, or let hang: in a mount namespace, so that nobody else sees
+them."""
 
 import os
+import queue
+import stat
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from kit import hanging
+from kit.wait import GENEROUS
+
+FUSE_DEVICE = (10, 229)
 
 
 class Mounts:
@@ -52,3 +62,59 @@ class Mounts:
                     file.write(b"\0" * 4096)
             except OSError:
                 return filler
+
+
+class HangingDisk:
+    """A context: the file system of kit/hanging.py as `folder`, among these mounts. `held`: how many requests had to
+    wait."""
+
+    def __init__(self, mounts, folder):
+        self.mounts, self.folder = mounts, Path(folder)
+        self.held = 0
+        self.said = queue.Queue()
+
+    def device(self):
+        """A minimal system has none, and root can make one."""
+        device = Path("/dev/fuse")
+        if not device.exists() and os.geteuid() == 0:
+            device = self.folder.with_suffix(".fuse")
+            os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(*FUSE_DEVICE))
+        return device
+
+    def __enter__(self):
+        try:
+            words = [*self.mounts.enter, sys.executable, hanging.__file__, self.folder, self.device()]
+        except OSError as error:
+            pytest.skip(f"no device for a file system of ours: {error}")
+        pipe = subprocess.PIPE
+        self.server = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        if self.server.stdout.readline() != "ready\n":
+            why = self.server.communicate()[1].splitlines() or [""]
+            pytest.skip(f"no file system of ours is to be had here: {why[-1]}")
+        self.listener = threading.Thread(target=self.listen)
+        self.listener.start()
+        return self
+
+    def listen(self):
+        for line in self.server.stdout:
+            if line == "held\n":
+                self.held += 1
+            else:
+                self.said.put(line)
+
+    def tell(self, word, answer):
+        self.server.stdin.write(word + "\n")
+        self.server.stdin.flush()
+        said = self.said.get(timeout=GENEROUS)
+        assert said == answer + "\n", said
+
+    def hang(self):
+        self.tell("hang", "hangs")
+
+    def go_on(self):
+        self.tell("go on", "goes on")
+
+    def __exit__(self, *failure):
+        self.server.stdin.close()
+        self.listener.join()
+        self.server.wait()

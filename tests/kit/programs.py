@@ -101,17 +101,21 @@ class Milterscope:
 
 
 class Exporter:
-    """The HTTP exporter."""
+    """The HTTP exporter. `enter`: words before the command."""
 
-    def __init__(self, site):
+    def __init__(self, site, enter=()):
         self.site = site
+        self.enter = list(enter)
         self.process = None
 
     def logs(self):
         return [self.site.folder.disk / "exporter.log"]
 
+    def command(self):
+        return [*self.enter, program("milterscope-exporter"), "-c", str(self.site.file)]
+
     def start(self):
-        self.process = Process([program("milterscope-exporter"), "-c", str(self.site.file)], self.logs()[0])
+        self.process = Process(self.command(), self.logs()[0])
         wait_until(self.answers, "the exporter answers over HTTP")
 
     def answers(self):

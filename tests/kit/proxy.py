@@ -18,9 +18,9 @@ class Cut(Exception):
 
 @dataclass
 class Faults:
-    """Of one direction. delay: seconds by which every byte is late. stalled: bytes are kept back until it ends. piece, pause:
-    so many bytes at a time, and seconds between them. cut_after, stall_after: so many more bytes pass, and then the
-    connection ends, for both sides, or is stalled; once. passed, cuts: what has happened."""
+    """Of one direction. delay: seconds by which every byte is late. stalled: bytes are kept back until it ends. piece,
+    pause: so many bytes at a time, and seconds between them. cut_after, stall_after: so many more bytes pass, and then
+    the connection ends, for both sides, or is stalled; once. taken, passed, cuts: bytes that came and went, and cuts."""
 
     delay: float = 0.0
     stalled: bool = False
@@ -28,6 +28,7 @@ class Faults:
     pause: float = 0.0
     cut_after: int | None = None
     stall_after: int | None = None
+    taken: int = 0
     passed: int = 0
     cuts: int = 0
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -39,7 +40,7 @@ class Faults:
 
     def allowed(self):
         """How many bytes may pass before something happens."""
-        return min(limit for limit in (self.piece, self.cut_after, self.stall_after) if limit is not None)
+        return max(0, min(limit for limit in (self.piece, self.cut_after, self.stall_after) if limit is not None))
 
     def spend(self, length):
         """So many bytes have passed."""
@@ -49,11 +50,11 @@ class Faults:
 
     def act(self):
         """Does what is due now."""
-        if self.cut_after == 0:
+        if self.cut_after is not None and self.cut_after <= 0:
             self.cut_after = None
             self.cuts += 1
             raise Cut
-        if self.stall_after == 0:
+        if self.stall_after is not None and self.stall_after <= 0:
             self.stall_after = None
             self.set(stalled=True)
 
@@ -84,7 +85,7 @@ class Proxy:
         self.in_loop(self.set_faults, (self.to_client,), changes)
 
     def leave_open(self):
-        """New connections have no faults; those that are open keep theirs. Returns a function that lets their bytes pass."""
+        """New connections have no faults; those that are open keep theirs. Returns what lets their bytes pass."""
         old = self.to_server, self.to_client
         self.to_server, self.to_client = Faults(), Faults()
         self.faults(stalled=False)
@@ -172,6 +173,7 @@ class Proxy:
         async def take():
             while True:
                 data = await reader.read(CHUNK)
+                faults.taken += len(data)
                 await queue.put((self.loop.time() + faults.delay, data))
                 if not data:
                     return
@@ -196,9 +198,9 @@ class Proxy:
             await faults.flowing.wait()
             piece = data[: faults.allowed()]
             data = data[len(piece) :]
+            faults.spend(len(piece))  # before anybody else can: other connections have these faults, too
             writer.write(piece)
             await writer.drain()
-            faults.spend(len(piece))
             faults.act()
             if faults.pause:
                 await asyncio.sleep(faults.pause)

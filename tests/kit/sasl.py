@@ -1,6 +1,8 @@
-"""An authentication server for Postfix, in the protocol of Dovecot's: any user with the password `right` may log in.
+"""An authentication server for Postfix, in the protocol of Dovecot's: any user with the password `right` may log in, by any
+mechanism.
 
-Postfix can only offer AUTH with such a server behind it; SASL itself is Postfix's and real."""
+Postfix can only offer AUTH with such a server behind it; SASL itself is Postfix's and real. What a client says is the same for
+all mechanisms, that of PLAIN: to Postfix it is just a text."""
 
 import base64
 import contextlib
@@ -10,7 +12,9 @@ import threading
 
 from kit.place import socket_path
 
-GREETING = "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t{}\nCOOKIE\t{:032x}\nDONE\n"
+MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "XOAUTH2", "EXTERNAL", "GSSAPI"]
+OFFER = "".join(f"MECH\t{name}\n" for name in MECHANISMS)
+GREETING = f"VERSION\t1\t2\n{OFFER}SPID\t1\nCUID\t{{}}\nCOOKIE\t{{:032x}}\nDONE\n"
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -67,6 +71,6 @@ class Accounts(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.server_close()
 
 
-def plain(user, password="right"):
+def login(user, mechanism="PLAIN", password="right"):
     """The argument of AUTH for this user."""
-    return "PLAIN " + base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    return f"{mechanism} " + base64.b64encode(f"\0{user}\0{password}".encode()).decode()

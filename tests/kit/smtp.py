@@ -59,6 +59,11 @@ class Smtp:
         self.send(text + "\r\n")
         return self.expect(text, expect)
 
+    def start_tls(self, context):
+        """All that follows is encrypted."""
+        self.command("STARTTLS", 220)
+        self.socket = context.wrap_socket(self.socket)
+
     def body(self, text, expect=None):
         """The message and its end. `text` has \\n line ends, the last one too, and no line that begins with a dot."""
         self.send(text.replace("\n", "\r\n"))

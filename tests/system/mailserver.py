@@ -8,6 +8,8 @@ LIMIT = 30_000_000  # bytes of a message
 MANY = 150  # recipients of a message
 
 TRUSTED = ["127.0.0.0/25", "::1"]
+AUTHSERV_IDS = ["mx.example.test", "border.example.test"]
+SITE = {"trusted_networks": TRUSTED, "spam": {"authserv_ids": AUTHSERV_IDS}}  # what milterscope has to know of this server
 PROXY = "127.0.0.2"
 
 CLIENTS = [
@@ -16,6 +18,26 @@ CLIENTS = [
     Client("authenticated", "authenticated", "127.0.0.210", "external", user="joe"),
     Client("authenticated inside", "authenticated", "127.0.0.1", "internal", user="ann"),
     Client("behind a proxy", "external", PROXY, "external", behind="192.0.2.7"),
+]
+# Each differs from those in one thing alone, and plays less.
+SPECIAL_CLIENTS = [
+    Client(f"TLS {version}", "external", "127.0.0.220", "external", tls=version) for version in ("1.0", "1.1", "1.2", "1.3")
+]
+SPECIAL_CLIENTS += [
+    Client(mechanism, "authenticated", "127.0.0.230", "external", "sue", mechanism, counted_as)
+    for mechanism, counted_as in {
+        "LOGIN": "login",
+        "CRAM-MD5": "cram_md5",
+        "SCRAM-SHA-256": "scram",
+        "XOAUTH2": "xoauth2",
+        "EXTERNAL": "external",
+        "GSSAPI": "other",
+    }.items()
+]
+SPECIAL_CLIENTS += [
+    Client("encrypted login", "authenticated", "127.0.0.231", "external", "sue", "LOGIN", "login", tls="1.3"),
+    Client("with a name", "external", PROXY, "external", behind="192.0.2.8", named="mail.ext.test", resolve="ok"),
+    Client("DNS down", "external", PROXY, "external", behind="192.0.2.9", named="[TEMPUNAVAIL]", resolve="tempfail"),
 ]
 REFUSED_CLIENTS = [
     Client("refused", "external", "127.0.0.201", "external", refusal=Refusal("client", 554, "5.7.1")),

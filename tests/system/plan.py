@@ -54,6 +54,10 @@ def every_fate():
         yield Job(client, hello=False, last="nothing_said")
         yield from (Job(client, in_session=[name]) for name in fates.IN_SESSION)
         yield from (Job(client, last=name) for name in fates.LAST)
+    for client in server.SPECIAL_CLIENTS:
+        yield Job(client, last="nothing_said")
+        yield Job(client, in_session=["passed", "unknown_command", "passed"], last="gone_in_body")
+        yield Job(client, in_session=["rejected"], last="quit_in_transaction")
     for client in server.REFUSED_CLIENTS:
         yield from (Job(client, in_session=[name]) for name in REFUSED_IN_SESSION)
         yield from (Job(client, last=name) for name in REFUSED_LAST)
@@ -62,7 +66,7 @@ def every_fate():
 
 
 def random_client(chance):
-    return chance.choice(server.CLIENTS)
+    return chance.choice(server.CLIENTS if chance.random() < 0.8 else server.SPECIAL_CLIENTS)
 
 
 def random_job(chance):

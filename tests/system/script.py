@@ -3,8 +3,9 @@
 import time
 from dataclasses import dataclass
 
-from kit.sasl import plain
+from kit.sasl import login
 from kit.smtp import Smtp
+from kit.tls import client_context
 from truth import Refusal, Transaction
 
 DATA_AHEAD = 354
@@ -19,7 +20,12 @@ class Client:
     address: str  # bound to this one
     label: str  # before MAIL
     user: str = ""  # logs in
+    mechanism: str = "PLAIN"
+    counted_as: str = "plain"  # what the metrics call the mechanism
+    tls: str = "none"
     behind: str = ""  # a proxy in front says, with XCLIENT, that this is the client's address
+    named: str = ""  # and this its name
+    resolve: str = "unknown"  # what the metrics say of that name
     helo: str = "client.test"
     refusal: Refusal | None = None  # of every recipient
 
@@ -30,7 +36,7 @@ class Script:
     def __init__(self, server, client, truth):
         self.client, self.truth = client, truth
         self.now = None  # the transaction
-        self.mail_seen = self.logged_in = self.over = False
+        self.mail_seen = self.logged_in = self.encrypted = self.over = False
         self.smtp = Smtp(server, client.address)
 
     def __enter__(self):
@@ -48,7 +54,8 @@ class Script:
     def become(self, address):
         """To the filter, the proxy's session ends here and the client's begins."""
         before = time.monotonic()
-        self.smtp.command(f"XCLIENT ADDR={address}", 220)
+        name = f" NAME={self.client.named}" if self.client.named else ""
+        self.smtp.command(f"XCLIENT ADDR={address}{name}", 220)
         after = time.monotonic()
         self.truth.session("internal", before - self.smtp.greeted, after - self.smtp.connecting, mail=False)
         self.smtp.connecting, self.smtp.greeted = before, after
@@ -56,9 +63,13 @@ class Script:
     def hello(self):
         self.abandon()
         self.smtp.command(f"EHLO {self.client.helo}", 250)
+        if self.client.tls != "none" and not self.encrypted:
+            self.encrypted = True
+            self.smtp.start_tls(client_context(self.client.tls))
+            self.smtp.command(f"EHLO {self.client.helo}", 250)
         if self.client.user and not self.logged_in:
             self.logged_in = True
-            self.smtp.command(f"AUTH {plain(self.client.user)}", 235)
+            self.smtp.command(f"AUTH {login(self.client.user, self.client.mechanism)}", 235)
 
     def linger(self, seconds):
         """A client that takes its time: durations are there to be measured."""
@@ -68,6 +79,11 @@ class Script:
         """One that the filter's counts do not depend on."""
         self.smtp.command(text, expect)
 
+    def unknown(self, text):
+        """One that the server does not know."""
+        self.smtp.command(text, 500)
+        self.truth.add("unknown_commands_total")
+
     # The transaction
 
     def mail(self, sender="sender@ext.test", size=None, parameters=""):
@@ -75,6 +91,8 @@ class Script:
         self.smtp.command(f"MAIL FROM:<{sender}>{parameters}", 250)
         self.mail_sent, self.mail_answered = self.smtp.sent, time.monotonic()
         self.now = Transaction(self.client.source, sender == "", size)
+        if not self.mail_seen and self.logged_in:
+            self.truth.add("auth_sessions_total", mechanism=self.client.counted_as)
         self.mail_seen = True
 
     def rcpt(self, recipient, sender_refusal=None):
@@ -95,10 +113,10 @@ class Script:
         self.smtp.command("DATA", DATA_AHEAD)
         self.now.data = True
 
-    def message(self, text, spam):
+    def message(self, text, seen):
         """The message, and the filter's answer to its end."""
         self.smtp.body(text, 250)
-        self.passed(self.smtp.sent, time.monotonic(), spam)
+        self.passed(self.smtp.sent, time.monotonic(), seen)
         self.end()
 
     def stopped_message(self, text, code):
@@ -113,24 +131,24 @@ class Script:
     def half_a_message(self, text):
         self.smtp.send(text.replace("\n", "\r\n"))
 
-    def message_and_gone(self, text, spam):
+    def message_and_gone(self, text, seen):
         """The whole message, by a client that does not stay for the reply."""
         self.smtp.send(text.replace("\n", "\r\n") + ".\r\n")
         sent = self.smtp.sent
-        self.leave(self.smtp.vanish, lambda: self.passed(sent, self.smtp.left, spam))
+        self.leave(self.smtp.vanish, lambda: self.passed(sent, self.smtp.left, seen))
 
     def chunk(self, text):
         """BDAT: the first one is DATA to the filter."""
         self.smtp.chunk(text, False, 250)
         self.now.data = True
 
-    def last_chunk(self, text, spam):
+    def last_chunk(self, text, seen):
         self.smtp.chunk(text, True, 250)
-        self.passed(self.smtp.sent, time.monotonic(), spam)
+        self.passed(self.smtp.sent, time.monotonic(), seen)
         self.end()
 
-    def passed(self, sent, answered, spam):
-        self.now.spam = spam
+    def passed(self, sent, answered, seen):
+        self.now.seen = seen
         self.now.span = (sent - self.mail_answered, answered - self.mail_sent)
 
     def rset(self):
@@ -164,4 +182,7 @@ class Script:
         self.over = True
         left = self.smtp.left or time.monotonic()
         at_least = self.smtp.leaving - self.smtp.greeted
-        self.truth.session(self.client.label, at_least, left - self.smtp.connecting, self.mail_seen)
+        tls = self.client.tls if self.encrypted else "none"
+        self.truth.session(
+            self.client.label, at_least, left - self.smtp.connecting, self.mail_seen, self.client.resolve, tls
+        )

@@ -1,5 +1,7 @@
-"""Tallies that are damaged, and disks that are full or read-only: the run goes on, and says so."""
+"""Tallies that are damaged, also while they are in use, and disks that are full or read-only: the run goes on, and says
+so."""
 
+import os
 import random
 import re
 import shutil
@@ -7,12 +9,14 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from in_redis import gauge, wait_in_redis
+from in_redis import Trace, gauge, wait_in_redis
+from kit.figures import figure
 from kit.mounts import Mounts
+from kit.programs import Exporter
 from kit.tally import CONSTANT, FILE, Tally
-from kit.wait import pass_time, wait_until
-from mail import send
-from scope import PASSED, Scope, site_in
+from kit.wait import GENEROUS, pass_time, wait_until
+from mail import COMMAND_TIMEOUT, Traffic, send
+from scope import PASSED, Scope, passed, site_in
 
 COPY_INTERVAL = 10  # seconds
 
@@ -113,6 +117,89 @@ def test_folder_in_place_of_the_tally(own_parts, site):
     (site.run_directory / FILE).mkdir()
     scope = own_parts.start(Scope(site))
     assert scope.lines("anonymous memory")
+
+
+# ---- tallies that are harmed while they are in use ----
+
+
+def overwrite(begins, ends, byte=None):
+    """Puts other bytes, random ones where none is said, into the file that is mapped."""
+
+    def harm(tally):
+        count = ends(tally.header) - begins(tally.header)
+        with open(tally.path, "r+b", buffering=0) as file:
+            file.seek(begins(tally.header))
+            file.write(RANDOM.randbytes(count) if byte is None else bytes([byte]) * count)
+
+    return harm
+
+
+HARMS = {
+    "cut": (lambda tally: os.truncate(tally.path, 0), "was cut"),
+    "header": (overwrite(lambda header: 0, lambda header: CONSTANT.size), "was overwritten"),
+    "totals": (overwrite(lambda header: header.totals_at, lambda header: header.base_at, 0x7F), "was overwritten"),
+    "processes": (overwrite(lambda header: header.processes_at, lambda header: header.names_at), "was overwritten"),
+}
+
+
+class Shown(Trace):
+    """All that Redis shows, whatever the tally is like meanwhile."""
+
+    def take(self, at, pairs):
+        self.looks += 1
+        words = [word.decode() for word in pairs]
+        held = {name: int(value.replace(".", "")) for name, value in zip(words[::2], words[1::2], strict=True)}
+        self.states.append(SimpleNamespace(at=at, totals=held))
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_tally_in_use_is_harmed(own_parts, scope, postfix, redis, harm):
+    """Mail goes on. The run begins again with the totals that Redis and the copy hold; nothing else is ever shown."""
+    exporter = own_parts.start(Exporter(scope.site))
+    do, words = HARMS[harm]
+    send(postfix, 3)
+    wait_in_redis(redis, scope, 3)
+    before = scope.tally()
+    highest, give_up = [], time.monotonic() + GENEROUS
+    with Shown(redis, scope) as shown, Traffic(postfix) as traffic:
+        do(before)
+        while len(highest) < 3 or not scope.lines(f"the file of the tally {words}: starting again"):
+            highest.append(max(exporter.metrics().counts().values()))
+            assert scope.process.popen.poll() is None
+            assert time.monotonic() < give_up, "nobody notices"
+        wait_until(lambda: scope.passed() >= 3, "the totals are there again")
+        traffic.wait(10)
+        highest.append(max(exporter.metrics().counts().values()))
+    assert traffic.slowest < COMMAND_TIMEOUT
+    figure(f"{harm} of the tally in use: slowest answer {traffic.slowest:.2f} s")
+    aside = [path.name for path in scope.site.run_directory.iterdir() if ".damaged-" in path.name]
+    assert len(aside) == (0 if harm == "processes" else 1)  # those are of the run before, whatever they are
+    assert not scope.lines("died: signal")
+    assert scope.tally().id == before.id
+    scope.wait_value(0, "sessions_active")
+    assert 3 < scope.passed() <= 3 + traffic.messages
+    wait_in_redis(redis, scope, scope.passed())
+    assert shown.failure is None and shown.steps_back() == []
+    most = 1 << 40
+    assert max(max(state.totals.values()) for state in shown.states) < most
+    assert max(highest) < most
+    assert passed(exporter.metrics().values) >= 3
+
+
+def test_run_directory_is_removed(scope, postfix, redis):
+    """The totals are in memory as before; the copy of the stop brings them to the next run."""
+    with Traffic(postfix) as traffic:
+        traffic.wait(5)
+        before = scope.tally().id
+        shutil.rmtree(scope.site.run_directory)
+        traffic.wait(20)
+    assert traffic.slowest < COMMAND_TIMEOUT
+    wait_in_redis(redis, scope, traffic.messages)
+    scope.restart()
+    assert (scope.passed(), scope.tally().id) == (traffic.messages, before)
+    send(postfix)
+    wait_in_redis(redis, scope, traffic.messages + 1)
+    assert scope.value("filter_restarts_total") == 0
 
 
 # ---- no room ----

@@ -24,6 +24,7 @@ from kit.programs import Exporter
 from kit.sasl import Accounts
 from kit.sentinels import Sentinels
 from kit.servers import Postfix
+from kit.tls import certificate
 from kit.wait import wait_until
 from mail import COMMAND_TIMEOUT
 from scope import Scope, site_in
@@ -47,7 +48,7 @@ def arena(own_parts, postfix_of):
     redis = {"password_file": str(sentinels.password_file), "timeout": 1}
     socket = folder.tmpfs / "milter.sock"
     group = Postfix.account()["group"]
-    site = site_in(parts, "node", sentinels.url, socket, group=group, redis=redis, trusted_networks=mailserver.TRUSTED)
+    site = site_in(parts, "node", sentinels.url, socket, group=group, redis=redis, **mailserver.SITE)
     far = site_in(parts, "fleet", sentinels.url, redis=redis, exporter={"scope": "fleet"})
     mounts = parts.start(Mounts({site.state_directory: "size=1m"}))
     scope = parts.start(Scope(site, enter=mounts.enter))
@@ -73,9 +74,10 @@ def arena(own_parts, postfix_of):
 def postfix_of(own_parts):
     """A Postfix with this milter, or none, and its clients' accounts."""
     accounts = own_parts.start(Accounts(own_parts.folder))
+    encryption = certificate(own_parts.folder)
 
     def make(name, milter):
-        settings = mailserver.settings(milter) | accounts.settings | {"milter_default_action": "accept"}
+        settings = mailserver.settings(milter) | accounts.settings | encryption | {"milter_default_action": "accept"}
         return own_parts.start(Postfix(own_parts.folder, settings, f"postfix-{name}"))
 
     return make

@@ -57,7 +57,8 @@ def catalogue():
 @pytest.fixture(scope="module")
 def site(parts):
     redis = parts.start(Redis(parts.folder))
-    site = Site(parts.folder, redis.url, "format", Postfix.account()["group"])
+    believed = {"authserv_ids": ["mx.example.test"]}  # so that everything can be seen
+    site = Site(parts.folder, redis.url, "format", Postfix.account()["group"], spam=believed)
     site.milterscope = parts.start(Milterscope(site))
     site.exporter = parts.start(Exporter(site))
     late = {"milterscope_filter_open_fds", "milterscope_last_push_timestamp_seconds"}

@@ -17,9 +17,10 @@ from kit.metrics import histograms, labels_of, name_of, number
 from kit.programs import Exporter, Milterscope, Site
 from kit.sasl import Accounts
 from kit.servers import Postfix, Redis
+from kit.tls import certificate
 from kit.wait import TooLate, wait_until
 from script import Script
-from truth import Truth, metric
+from truth import Seen, Truth, metric
 
 TRANSACTIONS = int(os.environ.get("ORACLE_TRANSACTIONS", "3000"))
 SEED = os.environ.get("ORACLE_SEED") or str(random.SystemRandom().randrange(10**9))
@@ -27,17 +28,23 @@ SEED = os.environ.get("ORACLE_SEED") or str(random.SystemRandom().randrange(10**
 COUNTERS = [
     "connections_total",
     "sessions_without_mail_total",
+    "mail_sessions_total",
+    "client_name_total",
+    "unknown_commands_total",
+    "auth_sessions_total",
     "messages_total",
     "recipients_total",
     "rejects_total",
     "reject_codes_total",
     "null_sender_total",
     "spam_verdicts_total",
+    "infected_total",
+    "auth_results_total",
     "sessions_unobserved_total",
     "ring_records_total",
     "ring_dropped_total",
 ]
-HISTOGRAMS = ["message_bytes", "message_recipients"]
+HISTOGRAMS = ["message_bytes", "message_recipients", "spam_score", "received_hops"]
 TIMES = ["session_seconds", "message_seconds"]
 # What may move beside them, since it tells of time or of ourselves.
 ALONGSIDE = {
@@ -59,11 +66,11 @@ PUSH = 20.0  # seconds; a push is due five times a second
 @pytest.fixture(scope="module")
 def site(parts):
     redis = parts.start(Redis(parts.folder))
-    site = Site(parts.folder, redis.url, "oracle", Postfix.account()["group"], trusted_networks=mailserver.TRUSTED)
+    site = Site(parts.folder, redis.url, "oracle", Postfix.account()["group"], **mailserver.SITE)
     site.redis = redis
     site.milterscope = parts.start(Milterscope(site))
     accounts = parts.start(Accounts(parts.folder))
-    settings = mailserver.settings(f"unix:{site.milter_socket}") | accounts.settings
+    settings = mailserver.settings(f"unix:{site.milter_socket}") | accounts.settings | certificate(parts.folder)
     site.postfix = parts.start(Postfix(parts.folder, settings))
     site.exporter = parts.start(Exporter(site))
     return site
@@ -219,6 +226,8 @@ def ourselves(after, started_at):
     seen = {"mta": "postfix", "rejected_recipients": "all", "place": "unknown", "bounces": "yes"}
     if after.of(metric("coverage_info")) != {metric("coverage_info", **seen): 1}:
         yield f"coverage_info differs from the truth: {after.of(metric('coverage_info'))}, {seen}"
+    if {*after.of(metric("observable")).values()} != {1}:
+        yield f"observable differs from the truth: {after.of(metric('observable'))}, all of them"
     if "filter" not in [labels_of(series)["program"] for series in after.of(metric("build_info"))]:
         yield "build_info differs from the truth: no filter"
     for name in ("filter_busy_seconds_total", "filter_open_fds", "filter_max_fds"):
@@ -231,7 +240,7 @@ def message(session):
     session.mail()
     session.rcpt(mailserver.USERS[0])
     session.data()
-    session.message("Subject: a test\n\nThe body.\n", "unscanned")
+    session.message("Subject: a test\n\nThe body.\n", Seen())
     session.quit()
 
 

@@ -4,15 +4,19 @@ import os
 import signal
 import socket
 import time
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from itertools import permutations
 
 import pytest
-from in_redis import meta, wait_in_redis
+from in_redis import Trace, meta, wait_in_redis
 from kit.figures import figure
 from kit.place import BUILD
+from kit.programs import Exporter
 from kit.wait import pass_time, wait_until
 from mail import COMMAND_TIMEOUT, Session, Traffic, send
-from scope import Scope, copy_programs, replace
+from scope import Scope, copy_programs, passed, replace
+from watch import Watch
 
 # ---- killed ----
 
@@ -80,6 +84,47 @@ def test_supervisor_killed(scope, postfix):
     assert not scope.lines("damaged")
 
 
+def test_all_killed_in_any_order(scope, postfix, redis):
+    """One right after the other, while mail flows. What passed while a filter was there is counted, and never lost."""
+    threads, least = 2, 0
+    with Trace(redis, scope) as trace, Traffic(postfix, threads, most=1) as traffic:
+        for order in permutations(("filter", "pusher", "supervisor")):
+            begun = traffic.messages
+            traffic.wait(15)
+            least += traffic.messages - begun - threads  # those that were under way at the start passed unobserved
+            pids = {"supervisor": scope.pid, "filter": scope.child("filter"), "pusher": scope.child("pusher")}
+            for name in order:
+                with suppress(ProcessLookupError):  # the kernel was quicker
+                    os.kill(pids[name], signal.SIGKILL)
+            scope.wait_gone()
+            scope.start()
+            assert scope.passed() >= least, order
+            assert not scope.lines("damaged"), order
+    scope.wait_value(0, "sessions_active")
+    passed = scope.passed()
+    figure(f"all killed in 6 orders: {passed} of {traffic.messages} messages counted, at least {least} were observed")
+    assert least <= passed <= traffic.messages
+    wait_in_redis(redis, scope, passed)
+    assert trace.failure is None and trace.steps_back() == []
+
+
+def test_exporter_killed(own_parts, scope, postfix):
+    """While it answers."""
+    exporter = own_parts.start(Exporter(scope.site))
+    with Watch(exporter) as watch, Traffic(postfix) as traffic, ThreadPoolExecutor(4) as aside:
+        for _ in range(3):
+            traffic.wait(5)
+            watch.wait()
+            asked = [aside.submit(exporter.get, "/metrics") for _ in range(4)]
+            assert exporter.process.stop(signal.SIGKILL) == -signal.SIGKILL
+            wait_until(lambda: all(each.done() for each in asked), "nobody waits for the dead")  # noqa: B023
+            exporter.start()
+        watch.wait()
+    scope.wait_passed(traffic.messages)
+    figure(f"exporter killed 3 times: {watch.check(scope.counts())}")
+    assert passed(exporter.metrics().values) == traffic.messages
+
+
 # ---- the socket is taken away ----
 
 
@@ -122,7 +167,9 @@ def test_crash_loop(own_parts, attached_site, postfix):
     assert scope.lines("died: exit status 1")
     assert not os.path.exists(attached_site.milter_socket)
     scope.wait_value(0, "filter_up")
-    assert send(postfix) < COMMAND_TIMEOUT
+    slowest = send(postfix)
+    figure(f"milter socket closed after a crash loop: slowest answer {slowest:.2f} s")
+    assert slowest < COMMAND_TIMEOUT
     restarts = scope.value("filter_restarts_total")
     assert restarts == 5
     replace(programs / "milterscope-filter", BUILD / "milterscope-filter")

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from in_redis import counters, errors, gauge, in_step, meta, wait_error, without_pushes
+from in_redis import counters, errors, gauge, in_step, meta, wait_error, wait_errors, without_pushes
 from kit.figures import figure
 from kit.place import free_port, server_program
 from kit.procfs import frozen, is_alive
@@ -277,7 +277,7 @@ def test_redis_refuses_writes(scope, postfix, redis, error, break_it, mend_it):
     before = errors(scope, error)
     redis.command(*break_it)
     try:
-        wait_error(scope, error, before)
+        (wait_error if error == "misconf" else wait_errors)(scope, error, before)  # tried again after a while, or soon
         assert send(postfix) < COMMAND_TIMEOUT
     finally:
         redis.command(*mend_it)
@@ -302,10 +302,32 @@ def test_redis_is_busy(scope, postfix, redis):
     in_step(redis, scope)
 
 
+REFUSALS = {
+    # A cluster of which no node serves our slot; and a server whose administrator has taken a command away.
+    "moved": (["--cluster-enabled", "yes", "--port"], "CLUSTERDOWN"),
+    "other": (["--rename-command", "EVALSHA", ""], "unknown command"),
+}
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_redis_is_not_for_us(own_parts, error):
+    """That is said once, and tried again."""
+    options, words = REFUSALS[error]
+    options = [*options, str(free_port())] if options[-1] == "--port" else options
+    redis = own_parts.start(Redis(site_in(own_parts, f"{error}_redis").folder, *options))
+    scope = own_parts.start(Scope(site_in(own_parts, error, redis.url)))
+    wait_errors(scope, error)
+    assert len(scope.lines(words)) == len(scope.lines("counting goes on, pushing is retried")) == 1
+    if error == "moved":
+        redis.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        wait_until(lambda: "cluster_state:ok" in redis.command("CLUSTER", "INFO"), "the cluster is whole")
+        in_step(redis, scope)
+
+
 def test_not_redis_at_all(own_parts, postfix):
     site = site_in(own_parts, "not_redis", "redis://%s:%d" % postfix.address)
     scope = own_parts.start(Scope(site))
-    wait_error(scope, "protocol")
+    wait_errors(scope, "protocol")
     assert len(scope.lines("the reply cannot be read")) == 1
 
 

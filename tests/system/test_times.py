@@ -12,7 +12,7 @@ from kit.programs import Milterscope, Site
 from kit.servers import Postfix, Redis
 from kit.wait import wait_until
 from script import Script
-from truth import Truth, metric
+from truth import Seen, Truth, metric
 
 SESSION, MESSAGE = metric("session_seconds"), metric("message_seconds")
 CLOSE = 0.2  # seconds between the bounds, at most; a busy machine gets another try
@@ -102,7 +102,7 @@ def session(postfix, before, within, after):
         script.rcpt(mailserver.USERS[0])
         script.data()
         script.linger(within)
-        script.message("Subject: a test\n\nThe body.\n", "unscanned")
+        script.message("Subject: a test\n\nThe body.\n", Seen())
         script.linger(after)
         script.quit()
         return {name: Span(*spans[0]) for name, spans in truth.spans.items()}, script.smtp.left
@@ -133,7 +133,7 @@ def test_message_of_a_second_transaction(milterscope, postfix):
             script.mail()
             script.rcpt(mailserver.USERS[0])
             script.data()
-            script.message("Subject: a test\n\nThe body.\n", "unscanned")
+            script.message("Subject: a test\n\nThe body.\n", Seen())
             script.quit()
             return {name: Span(*spans[0]) for name, spans in truth.spans.items()}, script.smtp.left
 

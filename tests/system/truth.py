@@ -6,12 +6,15 @@ each series; times are known between two bounds, since the client's clock is not
 import bisect
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from kit.metrics import series_name
 
 # The upper bounds of the buckets, as published.
 SIZE = ("1000.0", "10000.0", "100000.0", "1e+06", "1e+07", "2.5e+07", "5e+07", "1e+08")
 RECIPIENTS = ("1.0", "2.0", "4.0", "8.0", "16.0", "32.0", "64.0", "128.0")
+SCORE = ("0.0", "2.0", "4.0", "5.0", "6.0", "8.0", "10.0", "15.0", "20.0", "30.0")
+HOPS = ("1.0", "2.0", "4.0", "8.0", "16.0", "32.0", "50.0")
 INFINITY = "+Inf"
 
 LOCAL_AT_MOST = 60.0  # seconds that a session of local mail may take; what they are, test_times.py tells
@@ -38,6 +41,17 @@ class Refusal:
 
 
 @dataclass
+class Seen:
+    """What the headers of a message say, to whoever stands behind all scanners."""
+
+    spam: str = "unscanned"
+    score: float | None = None
+    infected: bool = False
+    results: tuple = ()  # of Authentication-Results: (method, result)
+    hops: int = 0
+
+
+@dataclass
 class Transaction:
     """What the filter can know of one mail transaction, in the order in which it learns it."""
 
@@ -48,7 +62,7 @@ class Transaction:
     refused: list = field(default_factory=list)
     data: bool = False
     span: tuple | None = None  # MAIL to end of message, at least and at most; None: there was no end of message
-    spam: str = "unscanned"
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def verdict(self):
@@ -75,22 +89,26 @@ class Truth:
     def lasted(self, name, at_least, at_most):
         self.spans[metric(name)].append((max(0.0, at_least - MEASURED), at_most + MEASURED))
 
-    def session(self, client, at_least, at_most, mail):
-        """A session that is over. `mail`: whether the filter saw a MAIL."""
+    def session(self, client, at_least, at_most, mail, resolve="unknown", tls="none"):
+        """A session that is over. `mail`: whether the filter saw a MAIL. `resolve`, `tls`: None where they do not exist."""
         self.add("connections_total", client=client)
         self.add("ring_records_total")
+        if resolve:
+            self.add("client_name_total", resolve=resolve)
         if not mail:
             self.add("sessions_without_mail_total", client=client)
+        elif tls:
+            self.add("mail_sessions_total", tls=tls)
         self.lasted("session_seconds", at_least, at_most)
 
-    def local(self, source, recipients, spam="unscanned", passes=True, null_sender=False):
+    def local(self, source, recipients, seen=None, passes=True, null_sender=False):
         """A session of its own for mail that did not come over SMTP, or that Postfix made."""
         span = (0.0, LOCAL_AT_MOST) if passes else None
-        self.transaction(Transaction(source, null_sender, accepted=recipients, spam=spam, span=span))
-        self.session("local", 0.0, LOCAL_AT_MOST, mail=True)
+        self.transaction(Transaction(source, null_sender, accepted=recipients, seen=seen or Seen(), span=span))
+        self.session("local", 0.0, LOCAL_AT_MOST, mail=True, resolve=None, tls=None)
 
-    def bounce(self, spam="unscanned", passes=True):
-        self.local("bounce", 1, spam, passes, null_sender=True)
+    def bounce(self, seen=None, passes=True):
+        self.local("bounce", 1, seen, passes, null_sender=True)
 
     def transaction(self, what):
         """A transaction that is over."""
@@ -111,8 +129,18 @@ class Truth:
         if what.size is not None:
             self.observe("message_bytes", SIZE, what.size, source=what.source)
         self.observe("message_recipients", RECIPIENTS, what.accepted)
-        self.add("spam_verdicts_total", source=what.source, verdict=what.spam)
+        self.headers(what.source, what.seen)
         self.lasted("message_seconds", *what.span)
+
+    def headers(self, source, seen):
+        self.add("spam_verdicts_total", source=source, verdict=seen.spam)
+        if seen.score is not None:
+            self.observe("spam_score", SCORE, Decimal(str(max(0, seen.score))))
+        if seen.infected:
+            self.add("infected_total", source=source)
+        for method, result in seen.results:
+            self.add("auth_results_total", method=method, result=result)
+        self.observe("received_hops", HOPS, seen.hops)
 
     def merge(self, other):
         self.counts += other.counts

@@ -5,8 +5,8 @@
     figure(watch.check(scope.counts()))      # afterwards, so that nothing is shown later than the truth was read
 
 Counters, and buckets and sums of histograms, are read from /metrics every 200 ms. A step back is allowed once for each
-new tally id, which is what every collector takes for a reset. The ids are read from the files of the tallies; `sites` are
-those whose totals may be shown, where two machines have one name."""
+new tally id, which is what every collector takes for a reset. The ids are read from the files of the tallies; `sites`
+are those whose totals may be shown, where two machines have one name."""
 
 import http.client
 import struct
@@ -113,8 +113,8 @@ class Watch:
         wait_until(shown, lambda: f"scrapes go on; there were {self}", GENEROUS)
 
     def check(self, truth):
-        """`truth`: {series: value}, what was counted in the end, with disjoint buckets, as Scope.counts() gives it. Call
-        it after the `with`. Returns a line for people."""
+        """`truth`: {series: value}, what was counted in the end, with disjoint buckets, as Scope.counts() gives it.
+        Call it after the `with`. Returns a line for people."""
         assert not any(thread.is_alive() for thread in self.threads), "what is shown goes on"
         for each in self.watched:
             each.check(truth)
@@ -128,7 +128,10 @@ class Watch:
             thread.start()
         return self
 
-    def __exit__(self, *failure):
+    def end(self):
         self.ending.set()
         for thread in self.threads:
             thread.join()
+
+    def __exit__(self, *failure):
+        self.end()

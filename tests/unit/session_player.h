@@ -1,7 +1,7 @@
 /* Plays scripts of milter events into conf/filter/session.c, on a clock of its own, and compares every total that they moved.
  *
- * A script is events, separated by '|': connect ADDRESS [VERSION], where ADDRESS is a.b.c.d,port, [v6],port, unix or none; auth
- * MECHANISM (of the next MAIL); mail ARGUMENT …; mail! (without arguments); rcpt; refuse CODE TEXT; data; header NAME: VALUE; body BYTES; eom;
+ * A script is events, separated by '|': connect ADDRESS [VERSION], where ADDRESS is a.b.c.d,port, [v6],port, unix or none; resolve WORD
+ * and listener ADDRESS (of the next connect; the port is 10025); auth MECHANISM (of the next MAIL); tls VERSION (from now on); unknown; mail ARGUMENT …; mail! (without arguments); rcpt; refuse CODE TEXT; data; header NAME: VALUE; body BYTES; eom;
  * abort; close; wait MICROSECONDS (between callbacks); work NANOSECONDS (in each callback from now on). */
 #ifndef TESTS_UNIT_SESSION_PLAYER_H
 #define TESTS_UNIT_SESSION_PLAYER_H
@@ -35,7 +35,8 @@ struct player {
     struct settings settings;
     struct tally tally;
     struct session *session;
-    char auth[64];
+    bool macros_asked;
+    char auth[64], tls[64], resolve[64], listener[64];
 };
 
 static inline void player_connect(struct player *player, char *arguments)
@@ -59,7 +60,14 @@ static inline void player_connect(struct player *player, char *arguments)
     } else {
         assert_true(is_none || strcmp(arguments, "unix") == 0);
     }
-    session_connect(player->session, is_none ? NULL : (const struct sockaddr *)&storage, version);
+    const struct session_connection connection = {.macros_asked = player->macros_asked,
+                                                  .address = is_none ? NULL : (const struct sockaddr *)&storage,
+                                                  .mta_version = version,
+                                                  .client_resolve = player->resolve[0] == '\0' ? NULL : player->resolve,
+                                                  .daemon_address =
+                                                      player->listener[0] == '\0' ? NULL : player->listener,
+                                                  .daemon_port = "10025"};
+    session_connect(player->session, &connection);
 }
 
 static inline void player_mail(struct player *player, char *words)
@@ -68,7 +76,8 @@ static inline void player_mail(struct player *player, char *words)
     size_t count = 0;
     for (char *word = words; word != NULL && count < 15; word = words)
         arguments[count++] = strsep(&words, " ");
-    session_mail(player->session, arguments, player->auth[0] == '\0' ? NULL : player->auth);
+    session_mail(player->session, arguments, player->auth[0] == '\0' ? NULL : player->auth,
+                 player->tls[0] == '\0' ? NULL : player->tls);
     player->auth[0] = '\0';
 }
 
@@ -82,7 +91,7 @@ static inline bool player_callback(struct player *player, const char *name, char
     } else if (strcmp(name, "mail") == 0) {
         player_mail(player, rest);
     } else if (strcmp(name, "mail!") == 0) {
-        session_mail(session, NULL, NULL);
+        session_mail(session, NULL, NULL, NULL);
     } else if (strcmp(name, "rcpt") == 0) {
         session_rcpt(session, "<user@example.org>", *rest == '\0' ? NULL : rest, NULL, NULL);
     } else if (strcmp(name, "refuse") == 0) {
@@ -95,6 +104,8 @@ static inline bool player_callback(struct player *player, const char *name, char
         session_header(session, rest, second + 1);
     } else if (strcmp(name, "body") == 0) {
         session_body(session, (size_t)atol(rest));
+    } else if (strcmp(name, "unknown") == 0) {
+        session_unknown(session);
     } else if (strcmp(name, "eom") == 0) {
         session_eom(session);
     } else if (strcmp(name, "abort") == 0) {
@@ -118,6 +129,12 @@ static inline void player_event(struct player *player, char *event)
         player_work_ns = atol(rest);
     } else if (strcmp(event, "auth") == 0) {
         snprintf(player->auth, sizeof player->auth, "%s", rest);
+    } else if (strcmp(event, "tls") == 0) {
+        snprintf(player->tls, sizeof player->tls, "%s", rest);
+    } else if (strcmp(event, "resolve") == 0) {
+        snprintf(player->resolve, sizeof player->resolve, "%s", rest);
+    } else if (strcmp(event, "listener") == 0) {
+        snprintf(player->listener, sizeof player->listener, "%s", rest);
     } else if (strcmp(event, "close") == 0) {
         if (player->session != NULL)
             session_enter(player->session);

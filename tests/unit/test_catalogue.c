@@ -152,6 +152,7 @@ static void test_metrics(void **state)
         assert_true(metric->slots > 0);
         assert_int_equal(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(metric->name));
         assert_true(metric->unit != unit_seconds || strstr(metric->name, "seconds") != NULL);
+        assert_true(metric->unit != unit_decimal || metric->kind == kind_histogram);
         assert_true(metric->unit != unit_bytes || strstr(metric->name, "bytes") != NULL);
         assert_int_equal(metric->bounds != NULL, metric->kind == kind_histogram);
         for (unsigned slot = 0; slot < metric->slots; slot++) {
@@ -178,9 +179,9 @@ static void test_bounds(void **state)
         const struct metric *metric = &catalogue[i];
         for (unsigned j = 0; metric->bounds != NULL && j < metric->bounds->count; j++) {
             const struct bounds *bounds = metric->bounds;
-            double value = (double)bounds->values[j] / (metric->unit == unit_seconds ? 1e6 : 1);
+            double value =
+                (double)bounds->values[j] / (metric->unit == unit_seconds || metric->unit == unit_decimal ? 1e6 : 1);
             assert_true(j == 0 || bounds->values[j] > bounds->values[j - 1]);
-            assert_true(bounds->values[j] > 0);
             if (strtod(bounds->le[j], NULL) > value || strtod(bounds->le[j], NULL) < value)
                 fail_msg("%s: le=\"%s\" and %" PRIu64, metric->name, bounds->le[j], bounds->values[j]);
             char canonical[32];
@@ -199,6 +200,8 @@ static void test_units(void **state)
     assert_int_equal(catalogue_total_unit(SERIES_0(filter_busy_seconds_total)), unit_seconds);
     for (unsigned i = total_session_seconds; i <= total_session_seconds_LAST; i++)
         assert_int_equal(catalogue_total_unit(i), i == total_session_seconds_LAST ? unit_seconds : unit_one);
+    for (unsigned i = total_spam_score; i <= total_spam_score_LAST; i++)
+        assert_int_equal(catalogue_total_unit(i), i == total_spam_score_LAST ? unit_decimal : unit_one);
     const unsigned width = catalogue[metric_message_bytes].bounds->count + 2;
     for (unsigned i = 0; i < catalogue[metric_message_bytes].slots; i++)
         assert_int_equal(catalogue_total_unit(total_message_bytes + i), i % width == width - 1 ? unit_bytes : unit_one);
@@ -239,6 +242,7 @@ static void test_value_texts(void **state)
         {unit_one, -INT64_MAX, "-9223372036854775807", true},
         {unit_one, INT64_MIN, "-9223372036854775808", false}, /* that is GAUGE_ABSENT */
         {unit_bytes, 12345, "12345", true},
+        {unit_decimal, 7310000, "7.310000", true},
         {unit_seconds, 0, "0.000000", true},
         {unit_seconds, 1, "0.000001", true},
         {unit_seconds, 999999, "0.999999", true},

@@ -42,9 +42,25 @@ static int take(struct listener *listener)
     return fd;
 }
 
+static const unsigned char helo[] = {0, 0, 0, 7, 'H', 'c', 'h', 'e', 'c', 'k', 0};
+
 static void expect(struct listener *listener, int64_t now_ms, enum check_result result)
 {
     assert_int_equal(check_step(&listener->check, listener->fd, now_ms), result);
+}
+
+/* Answers, and takes the second question, which comes a little later. */
+static void answer(struct listener *listener, int fd, int64_t now_ms, const void *bytes, size_t length)
+{
+    assert_int_equal(write(fd, bytes, length), length);
+    struct pollfd wait = check_wait(&listener->check);
+    assert_int_equal(poll(&wait, 1, 10000), 1);
+    for (int64_t later = now_ms; later < now_ms + CHECK_PAUSE_MS; later++)
+        expect(listener, later, check_pending);
+    assert_int_equal(poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0), 0);
+    assert_int_equal(check_wait(&listener->check).fd, -1);
+    expect(listener, now_ms + CHECK_PAUSE_MS, check_pending);
+    expect_bytes(fd, helo, sizeof helo);
 }
 
 static void test_answer(void **state)
@@ -59,15 +75,16 @@ static void test_answer(void **state)
         assert_int_equal(poll(&wait, 1, 0), 0);
         int fd = take(&listener);
         expect(&listener, now + 1, check_pending);
-        assert_int_equal(write(fd, "\0\0\0\15O\0\0\0\6\0\0\0\0\0\0\0\0", 17), 17);
+        answer(&listener, fd, now + 1, "\0\0\0\15O\0\0\0\6\0\0\0\0\0\0\0\0", 17);
+        assert_int_equal(write(fd, "\0\0\0\1c", 5), 5);
         wait = check_wait(&listener.check);
         assert_int_equal(poll(&wait, 1, 10000), 1);
-        expect(&listener, now + 2, check_answered);
+        expect(&listener, now + 100, check_answered);
         assert_int_equal(listener.check.fd, -1);
-        assert_int_equal(listener.check.answered_ms, now + 2);
+        assert_int_equal(listener.check.answered_ms, now + 100);
         expect_bytes(fd, "\0\0\0\1Q", 5);
         close(fd);
-        for (int64_t later = now + 3; later < now + CHECK_INTERVAL_MS; later += 100)
+        for (int64_t later = now + 101; later < now + CHECK_INTERVAL_MS; later += 100)
             expect(&listener, later, check_pending);
         assert_int_equal(listener.check.fd, -1); /* not before the interval is over */
     }
@@ -81,11 +98,13 @@ static void test_garbage(void **state)
     begin(&listener, *state, 5);
     expect(&listener, 1000, check_pending);
     int fd = take(&listener);
+    answer(&listener, fd, 1400, "x", 1);
     assert_int_equal(write(fd, "x", 1), 1);
     expect(&listener, 1500, check_answered);
     close(fd);
     expect(&listener, 2000, check_pending);
     fd = take(&listener);
+    answer(&listener, fd, 2400, "x", 1);
     char *much = calloc(1, 100000);
     assert_true(send(fd, much, 100000, MSG_DONTWAIT) > 256);
     free(much);
@@ -100,6 +119,7 @@ static void test_answer_and_gone(void **state)
     begin(&listener, *state, 5);
     expect(&listener, 1000, check_pending);
     int fd = take(&listener);
+    answer(&listener, fd, 1400, "x", 1);
     assert_int_equal(write(fd, "x", 1), 1);
     close(fd);
     expect(&listener, 1500, check_answered); /* the goodbye finds nobody: no signal, and no matter */
@@ -118,11 +138,44 @@ static void test_no_answer(void **state)
     assert_true(check_failed(&listener.check, 1000 + CHECK_DEADLINE_MS + 1));
     int fd = take(&listener);
     expect(&listener, 9000, check_pending);
+    answer(&listener, fd, 9000, "x", 1);
     assert_int_equal(write(fd, "x", 1), 1);
     expect(&listener, 9100, check_answered);
     assert_false(check_failed(&listener.check, 9100 + CHECK_DEADLINE_MS));
     assert_true(check_failed(&listener.check, 9101 + CHECK_DEADLINE_MS));
     close(fd);
+    end(&listener);
+}
+
+/* Libmilter answers the negotiation by the thread that takes the connection, and nothing more where its poll has ended. */
+static void test_one_answer(void **state)
+{
+    struct listener listener;
+    begin(&listener, *state, 5);
+    expect(&listener, 1000, check_pending);
+    int fd = take(&listener);
+    answer(&listener, fd, 1100, "x", 1);
+    for (int64_t now = 1200; now < 9000; now += 100)
+        expect(&listener, now, check_pending);
+    assert_true(check_failed(&listener.check, 1000 + CHECK_DEADLINE_MS + 1));
+    close(fd);
+    expect(&listener, 9000, check_turned_away);
+    end(&listener);
+}
+
+/* Gone with the first answer: the second question finds nobody, and there is no signal. */
+static void test_one_answer_and_gone(void **state)
+{
+    struct listener listener;
+    begin(&listener, *state, 5);
+    expect(&listener, 1000, check_pending);
+    int fd = take(&listener);
+    assert_int_equal(write(fd, "x", 1), 1);
+    close(fd);
+    expect(&listener, 1100, check_pending);
+    expect(&listener, 1100 + CHECK_PAUSE_MS, check_pending);
+    assert_int_equal(listener.check.fd, -1);
+    assert_int_equal(listener.check.answered_ms, 1000);
     end(&listener);
 }
 
@@ -198,9 +251,10 @@ static void test_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOLDER_TEST(test_answer),       FOLDER_TEST(test_garbage), FOLDER_TEST(test_answer_and_gone),
-        FOLDER_TEST(test_no_answer),    FOLDER_TEST(test_hung_up), FOLDER_TEST(test_refused),
-        FOLDER_TEST(test_full_backlog), FOLDER_TEST(test_stop),
+        FOLDER_TEST(test_answer),    FOLDER_TEST(test_garbage),    FOLDER_TEST(test_answer_and_gone),
+        FOLDER_TEST(test_no_answer), FOLDER_TEST(test_one_answer), FOLDER_TEST(test_one_answer_and_gone),
+        FOLDER_TEST(test_hung_up),   FOLDER_TEST(test_refused),    FOLDER_TEST(test_full_backlog),
+        FOLDER_TEST(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

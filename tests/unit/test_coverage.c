@@ -18,6 +18,7 @@ static int begin(void **state)
     static struct tally tally;
     form_fresh(&tally);
     rejected_offered = bounce_seen = false;
+    macros_offered = -1;
     current = -1;
     *state = &tally;
     return 0;
@@ -55,7 +56,7 @@ static void test_nothing_seen(void **state)
 {
     const struct tally *tally = *state;
     assert_string_equal(shown_now(tally), "");
-    coverage_saw_offer(true);
+    coverage_saw_offer(tally, true, true, true);
     assert_string_equal(shown_now(tally), "");
 }
 
@@ -73,7 +74,7 @@ static void test_kinds(void **state)
     };
     const struct tally *tally = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        coverage_saw_offer(rows[i].offered);
+        coverage_saw_offer(tally, rows[i].offered, true, true);
         coverage_saw_mta(tally, rows[i].mta);
         assert_string_equal(shown_now(tally), rows[i].labels);
         coverage_saw_mta(tally, rows[i].mta);
@@ -81,11 +82,64 @@ static void test_kinds(void **state)
     }
 }
 
+/* What the parts are, as the letters of those that are 1, in capitals, or 0; those that are absent are left out. */
+static const char *parts_now(const struct tally *tally)
+{
+    static const char letters[] = "tnausr"; /* tls, client_name, auth, unknown_commands, spam, auth_results */
+    static char text[part_COUNT + 1];
+    size_t length = 0;
+    for (unsigned part = 0; part < part_COUNT; part++) {
+        int64_t value = part_value(tally, (enum label_part)part);
+        if (value != GAUGE_ABSENT)
+            text[length++] = (char)(value == 1 ? letters[part] - 'a' + 'A' : letters[part]);
+    }
+    text[length] = '\0';
+    return text;
+}
+
+static void test_parts(void **state)
+{
+    const struct tally *tally = *state;
+    struct settings settings = {.spam_scanner = scanner_milter};
+    assert_string_equal(parts_now(tally), "");
+    coverage_configured(tally, &settings);
+    assert_string_equal(parts_now(tally), "TNAUSr");
+    coverage_saw_offer(tally, true, false, true); /* an MTA that sends what it likes */
+    assert_string_equal(parts_now(tally), "tnaUSr");
+    coverage_saw_part(tally, part_auth);
+    assert_string_equal(parts_now(tally), "tnAUSr");
+    coverage_saw_offer(tally, true, false, false); /* what was seen stays seen */
+    coverage_configured(tally, &settings);
+    assert_string_equal(parts_now(tally), "tnAuSr");
+    coverage_saw_offer(tally, true, true, true);
+    assert_string_equal(parts_now(tally), "TNAUSr");
+}
+
+static void test_scanners(void **state)
+{
+    static const struct {
+        enum spam_scanner scanner;
+        uint32_t listeners, ids;
+        const char *parts;
+    } rows[] = {
+        {scanner_milter, 0, 1, "TNAUSR"},      {scanner_milter, 1, 0, "TNAUSr"}, {scanner_reinjection, 0, 0, "TNAUsr"},
+        {scanner_reinjection, 2, 0, "TNAUSr"}, {scanner_log, 1, 0, "TNAUsr"},    {scanner_none, 0, 8, "TNAUsR"},
+    };
+    const struct tally *tally = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct settings settings = {.spam_scanner = rows[i].scanner};
+        settings.milter_reinjection.count = rows[i].listeners;
+        settings.spam_authserv_ids.count = rows[i].ids;
+        coverage_configured(tally, &settings);
+        assert_string_equal(parts_now(tally), rows[i].parts);
+    }
+}
+
 /* A bounce is seen once and for all. */
 static void test_bounces(void **state)
 {
     const struct tally *tally = *state;
-    coverage_saw_offer(true);
+    coverage_saw_offer(tally, true, true, true);
     coverage_saw_mta(tally, mta_postfix);
     coverage_saw_bounce(tally, mta_postfix);
     assert_string_equal(shown_now(tally), LABELS("postfix", "all", "yes"));
@@ -113,7 +167,7 @@ static void *see(void *context)
 static void test_threads(void **state)
 {
     struct tally *tally = *state;
-    coverage_saw_offer(true);
+    coverage_saw_offer(tally, true, true, true);
     for (int round = 0; round < 5; round++) {
         pthread_t threads[THREADS];
         for (int i = 0; i < THREADS; i++)
@@ -130,7 +184,7 @@ static void test_threads(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_nothing_seen), TEST(test_kinds), TEST(test_bounces),
-                                       TEST(test_threads)};
+    const struct CMUnitTest tests[] = {TEST(test_nothing_seen), TEST(test_kinds),    TEST(test_bounces),
+                                       TEST(test_parts),        TEST(test_scanners), TEST(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,17 +55,21 @@ static void expect(const char *events)
     children_events[0] = '\0';
 }
 
+static void beat(struct stage *stage, const struct child *child)
+{
+    if (child->pid != 0)
+        atomic_store(&tally_file_process(stage->tally.header, (unsigned)child->process)->heartbeat_ms, children_now_ms);
+}
+
 /* Lets time pass in ticks; filters beat as long as they live. */
 static void pass(struct stage *stage, int64_t milliseconds)
 {
     for (int64_t end_ms = children_now_ms + milliseconds; children_now_ms < end_ms;) {
         children_now_ms += 200;
-        const struct child *const children[] = {&stage->filters.active, &stage->filters.next};
-        for (size_t i = 0; i < 2; i++) {
-            if (children[i]->pid != 0)
-                atomic_store(&tally_file_process(stage->tally.header, (unsigned)children[i]->process)->heartbeat_ms,
-                             children_now_ms);
-        }
+        beat(stage, &stage->filters.active);
+        beat(stage, &stage->filters.next);
+        for (size_t i = 0; i < FILTERS_DRAINING; i++)
+            beat(stage, &stage->filters.draining[i]);
         filters_step(&stage->filters, children_now_ms);
     }
 }
@@ -194,6 +198,31 @@ static void test_restart(void **state)
     expect("");
     pass(stage, 200);
     expect("kill 101\n");
+    die(stage, 101, SIGKILL);
+    assert_int_equal(restarts(stage), 0);
+    assert_int_equal(stage->filters.active.pid, 102);
+}
+
+/* One that drains is not asked, but heard: its sessions do not wait for the end of the drain time when it hangs. */
+static void test_hung_while_draining(void **state)
+{
+    struct stage *stage = *state;
+    serve(stage);
+    filters_restart(&stage->filters);
+    stage->filters.next.ready = true;
+    pass(stage, 200);
+    expect("open\nstart 101 milterscope-filter listener\nstart 102 milterscope-filter listener\nsend 101 D\n");
+    children_now_ms += CHECK_DEADLINE_MS;
+    beat(stage, &stage->filters.active);
+    filters_step(&stage->filters, children_now_ms);
+    expect("");
+    filters_awake(&stage->filters, children_now_ms); /* it was we who stood still */
+    children_now_ms += CHECK_DEADLINE_MS + 1;
+    beat(stage, &stage->filters.active);
+    filters_step(&stage->filters, children_now_ms);
+    expect("kill 101\n");
+    filters_step(&stage->filters, children_now_ms); /* once */
+    expect("");
     die(stage, 101, SIGKILL);
     assert_int_equal(restarts(stage), 0);
     assert_int_equal(stage->filters.active.pid, 102);
@@ -338,9 +367,11 @@ static void test_ended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_start),    TEST(test_open_fails),    TEST(test_hung),          TEST(test_awake),
-        TEST(test_restart),  TEST(test_restart_fails), TEST(test_deaths),        TEST(test_deaths_far_apart),
-        TEST(test_outdated), TEST(test_stop),          TEST(test_many_restarts), TEST(test_ended),
+        TEST(test_start),         TEST(test_open_fails), TEST(test_hung),
+        TEST(test_awake),         TEST(test_restart),    TEST(test_hung_while_draining),
+        TEST(test_restart_fails), TEST(test_deaths),     TEST(test_deaths_far_apart),
+        TEST(test_outdated),      TEST(test_stop),       TEST(test_many_restarts),
+        TEST(test_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,8 @@ static void test_field_sizes(void **state)
 {
     static const struct option_type *const numbers[] = {&option_log_level, &option_log_target, &option_mta_kind,
                                                         &option_octal,     &option_number,     &option_seconds,
-                                                        &option_boolean,   &option_scope,      &option_top_sets};
+                                                        &option_boolean,   &option_scope,      &option_spam_scanner,
+                                                        &option_top_sets};
     (void)state;
     for (size_t i = 0; i < OPTIONS; i++) {
         bool is_number = false;
@@ -71,6 +72,11 @@ static void test_defaults(void **state)
     assert_int_equal(settings.milter_max_sessions, 0);
     assert_int_equal(settings.milter_drain, 30 * 1000000);
     assert_int_equal(settings.milter_body, 0);
+    assert_int_equal(settings.milter_reinjection.count, 0);
+    assert_int_equal(settings.spam_scanner, scanner_milter);
+    assert_int_equal(settings.spam_headers.count, 0);
+    assert_int_equal(settings.spam_authserv_ids.count, 0);
+    assert_int_equal(settings.reject_texts.count, 0);
     assert_string_equal(settings.redis_url, "redis://127.0.0.1:6379/0");
     assert_string_equal(settings.redis_user, "");
     assert_string_equal(settings.redis_password_file, "");

@@ -32,10 +32,11 @@ static const char *printed(const struct settings *settings, const char *path)
     return value;
 }
 
-#define NAME_64  "mx-0123456789.abcdefghijklmnopqrstuvwxyz_ABCDEFGHIJKLMNOPQRSTUVW"
-#define PATH_64  "/23456789012345678901234567890123456789012345678901234567890123/"
-#define PATH_255 PATH_64 PATH_64 PATH_64 "/23456789012345678901234567890123456789012345678901234567890123"
-#define USER_64  "0123456789012345678901234567890123456789012345678901234567890123"
+#define NAME_64      "mx-0123456789.abcdefghijklmnopqrstuvwxyz_ABCDEFGHIJKLMNOPQRSTUVW"
+#define PATH_64      "/23456789012345678901234567890123456789012345678901234567890123/"
+#define PATH_255     PATH_64 PATH_64 PATH_64 "/23456789012345678901234567890123456789012345678901234567890123"
+#define AUTHSERV_255 USER_64 USER_64 USER_64 "012345678901234567890123456789012345678901234567890123456789012"
+#define USER_64      "0123456789012345678901234567890123456789012345678901234567890123"
 
 /* Values that are right, as a file gives them, and as they are printed. */
 static const struct {
@@ -67,6 +68,9 @@ static const struct {
     {"mta.kind", "postfix", "postfix"},
     {"mta.kind", "sendmail", "sendmail"},
     {"mta.kind", "exim", "exim"},
+    {"mta.config", "auto", "\"auto\""},
+    {"mta.config", "/", "\"/\""},
+    {"mta.config", PATH_255, "\"" PATH_255 "\""},
     {"milter.socket", "unix:/s", "\"unix:/s\""},
     {"milter.socket", "inet:1@localhost", "\"inet:1@localhost\""},
     {"milter.socket", "\"inet6:65535@::1\"", "\"inet6:65535@::1\""},
@@ -87,6 +91,22 @@ static const struct {
     {"milter.drain", "3599.999999", "3599.999999"},
     {"milter.body", "true", "true"},
     {"milter.body", "false", "false"},
+    {"milter.reinjection", "127.0.0.1:1", "[\"127.0.0.1:1\"]"},
+    {"milter.reinjection", "[\"[::1]:65535\", 10.0.0.1:025]", "[\"[::1]:65535\", \"10.0.0.1:25\"]"},
+    {"milter.reinjection", "[]", "[]"},
+    {"spam.scanner", "milter", "milter"},
+    {"spam.scanner", "log", "log"},
+    {"spam.scanner", "none", "none"},
+    {"spam.authserv_ids", "mx.example.org", "[\"mx.example.org\"]"},
+    {"spam.authserv_ids", "[a, 'b\"', \"" AUTHSERV_255 "\"]", "[\"a\", \"b\\\"\", \"" AUTHSERV_255 "\"]"},
+    {"spam.headers", "[]", "[]"},
+    {"spam.headers", "{name: X-A, spam: 'Yes'}", "[{name: \"X-A\", spam: \"Yes\", place: bottom}]"},
+    {"spam.headers", "[{score_after: '', place: top, name: A}, {name: B, spam: x y, score_after: \"=\"}]",
+     "[{name: \"A\", score_after: \"\", place: top}, {name: \"B\", spam: \"x y\", score_after: \"=\", place: bottom}]"},
+    {"reject_texts", "[]", "[]"},
+    {"reject_texts", "{class: dnsbl, text: Listed AT our.list}", "[{class: dnsbl, text: \"listed at our.list\"}]"},
+    {"reject_texts", "[{text: abcd, class: other}, {class: rate, text: \"a\\\\b\\\"c\"}]",
+     "[{class: other, text: \"abcd\"}, {class: rate, text: \"a\\\\b\\\"c\"}]"},
     {"redis.url", "unix:///run/redis.sock", "\"unix:///run/redis.sock\""},
     {"redis.user", "ms", "\"ms\""},
     {"redis.user", "\"\"", "\"\""},
@@ -117,11 +137,15 @@ static void test_right(void **state)
 #define EXPECT(why, expected) "\" is wrong" why ": expected " expected
 #define EXPECT_NAME           EXPECT("", "letters, digits, point, underscore and hyphen, 64 at most")
 #define EXPECT_LISTEN(why)    EXPECT(why, "addresses such as 127.0.0.1:19154 or [::1]:19154")
-#define EXPECT_SOCKET         EXPECT("", "auto, unix:/path or inet:port@address")
-#define EXPECT_SECONDS        EXPECT("", "seconds, such as 2 or 0.5")
-#define EXPECT_NUMBER         EXPECT("", "a whole number in decimal digits")
-#define EXPECT_OCTAL          EXPECT("", "octal digits from 0000 to 0777")
-#define EXPECT_NETWORKS(why)  EXPECT(why, "networks such as 10.0.0.0/8 or fd00::/8")
+#define EXPECT_LISTENERS(why) EXPECT(why, "addresses such as 127.0.0.1:10025 or [::1]:10025")
+#define EXPECT_SPAM_HEADERS                                                                                            \
+    "mappings such as {name: X-Our-Filter, spam: \"Yes\", score_after: \"score=\", place: bottom}"
+#define EXPECT_REJECT_TEXTS  "mappings such as {class: dnsbl, text: listed at our.list}"
+#define EXPECT_SOCKET        EXPECT("", "auto, unix:/path or inet:port@address")
+#define EXPECT_SECONDS       EXPECT("", "seconds, such as 2 or 0.5")
+#define EXPECT_NUMBER        EXPECT("", "a whole number in decimal digits")
+#define EXPECT_OCTAL         EXPECT("", "octal digits from 0000 to 0777")
+#define EXPECT_NETWORKS(why) EXPECT(why, "networks such as 10.0.0.0/8 or fd00::/8")
 
 /* Values that are wrong, and the end of what is said of them. */
 static const struct {
@@ -149,6 +173,8 @@ static const struct {
     {"top.sets", "[client, domain]",
      EXPECT("", "client, sender_domain, recipient_domain, user, unknown_recipient or helo")},
     {"mta.kind", "qmail", EXPECT("", "auto, postfix, sendmail or exim")},
+    {"mta.config", "etc/postfix", EXPECT("", "auto, or an absolute path")},
+    {"mta.config", "\"\"", EXPECT("", "auto, or an absolute path")},
     {"milter.socket", "/run/s", EXPECT_SOCKET},
     {"milter.socket", "unix:s", EXPECT_SOCKET},
     {"milter.socket", "\"inet:0@localhost\"", EXPECT_SOCKET},
@@ -185,6 +211,41 @@ static const struct {
     {"milter.body", "yes", EXPECT("", "true or false")},
     {"milter.body", "True", EXPECT("", "true or false")},
     {"milter.body", "1", EXPECT("", "true or false")},
+    {"milter.reinjection", "127.0.0.1", EXPECT_LISTENERS("")},
+    {"milter.reinjection", "localhost:25", EXPECT_LISTENERS("")},
+    {"milter.reinjection", "\"::1:25\"", EXPECT_LISTENERS("")},
+    {"milter.reinjection", "10.0.0.0/8:25", EXPECT_LISTENERS("")},
+    {"milter.reinjection", "\":25\"", EXPECT_LISTENERS("")},
+    {"milter.reinjection", "127.0.0.1:0", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
+    {"milter.reinjection", "127.0.0.1:65536", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
+    {"milter.reinjection", "\"127.0.0.1:\"", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
+    {"milter.reinjection", "127.0.0.1:25x", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
+    {"spam.scanner", "amavis", EXPECT("", "milter, reinjection, log or none")},
+    {"spam.authserv_ids", "\"\"", EXPECT("", "names such as mx.example.org, 255 bytes at most")},
+    {"spam.authserv_ids", "a b", EXPECT("", "names such as mx.example.org, 255 bytes at most")},
+    {"spam.authserv_ids", "\"" AUTHSERV_255 "x\"",
+     "(too long): expected names such as mx.example.org, 255 bytes at most"},
+    {"spam.headers", "X-A", "spam.headers: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{}", "name is to be the name of a header: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X-A}", "spam or score_after is needed: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: 'X A', spam: x}", "name is to be the name of a header: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: 'X:', spam: x}", "name is to be the name of a header: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: ''}", "spam is empty: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: x, place: middle}", "place is bottom or top: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: x, colour: red}", "spam.headers: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: x, name: Y}", "spam.headers: name is given twice; keep one"},
+    {"spam.headers", "{name: X, spam: [x]}", "spam.headers: needs a value: " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: }", "spam.headers: needs a value: " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: \"a\\0b\"}", "spam.headers: holds a NUL"},
+    {"spam.headers", "{name: X, spam: \"a\\nb\"}", "holds a control character: expected " EXPECT_SPAM_HEADERS},
+    {"spam.headers", "{name: X, spam: " USER_64 "}", "too long: expected " EXPECT_SPAM_HEADERS},
+    {"reject_texts", "{class: colour, text: abcd}",
+     "class is to be a class of milterscope_rejects_total: expected " EXPECT_REJECT_TEXTS},
+    {"reject_texts", "{text: abcd}",
+     "class is to be a class of milterscope_rejects_total: expected " EXPECT_REJECT_TEXTS},
+    {"reject_texts", "{class: spam, text: abc}", "text is to have 4 bytes at least: expected " EXPECT_REJECT_TEXTS},
+    {"reject_texts", "{class: spam}", "text is to have 4 bytes at least: expected " EXPECT_REJECT_TEXTS},
+    {"reject_texts", "{class: spam, text: " USER_64 USER_64 "}", "too long: expected " EXPECT_REJECT_TEXTS},
     {"redis.url", "http://localhost",
      "expected redis://host:port/db, unix:///path or sentinel://host:port,host:port/name"},
     {"redis.user", "\"" USER_64 "x\"", "(too long): expected a text"},
@@ -254,6 +315,26 @@ static void test_lengths(void **state)
             assert_non_null(strstr(said, "\"10.0.1.0\" is wrong (more than 256 networks)"));
     }
     assert_int_equal(settings.trusted_networks.count, NETWORKS_MAX);
+    static const struct {
+        const char *section, *element;
+        int most;
+    } lists[] = {{"milter: {reinjection: [", "1.2.3.4:5, ", LISTENERS_MAX},
+                 {"spam: {headers: [", "{name: X, spam: x}, ", SPAM_HEADERS_OWN_MAX},
+                 {"spam: {authserv_ids: [", "x, ", AUTHSERV_IDS_MAX},
+                 {"{reject_texts: [", "{class: spam, text: abcd}, ", REJECT_TEXTS_OWN_MAX}};
+    for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
+        for (int count = lists[list].most; count <= lists[list].most + 1; count++) {
+            char *end = stpcpy(text, lists[list].section);
+            for (int i = 0; i < count; i++)
+                end = stpcpy(end, lists[list].element);
+            strcpy(end, "]}");
+            const char *said = options_try(text, &settings);
+            if (count == lists[list].most)
+                assert_string_equal(said, "");
+            else
+                assert_non_null(strstr(said, "more than "));
+        }
+    }
     for (int count = SETTINGS_LISTEN_MAX; count <= SETTINGS_LISTEN_MAX + 1; count++) {
         char *end = stpcpy(text, "exporter: {listen: [");
         for (int i = 0; i < count; i++)
@@ -280,6 +361,9 @@ static void test_print_and_read(void **state)
         "12.345678, timeout: 0.1}",
         "trusted_networks: [\"::ffff:0:0/96\", \"::/0\", 1.2.3.4, \"2001:db8::/33\"]\nexporter: {listen: [\"[::1]:1\", "
         "0.0.0.0:2]}",
+        "spam: {scanner: reinjection, headers: [{name: '\"\\', spam: '\"\\: [#'}, {name: B, score_after: ''}], "
+        "authserv_ids: ['\"\\']}\n"
+        "milter: {reinjection: [\"[::1]:1\", 1.2.3.4:5]}\nreject_texts: [{class: 'spam', text: '\"\\: [# \xc3\x84'}]",
         "trusted_networks: []\nstate_directory: '/it''s'\nrun_directory: \"/\\\\\"\n",
     };
     (void)state;
@@ -315,6 +399,11 @@ static void test_keep(void **state)
         {"milter: {max_sessions: 7}", NULL},
         {"milter: {drain: 7}", NULL},
         {"milter: {body: true}", "milter.body"},
+        {"milter: {reinjection: 127.0.0.1:1}", NULL},
+        {"spam: {scanner: none}", NULL},
+        {"spam: {headers: {name: X, spam: x}}", NULL},
+        {"spam: {authserv_ids: x}", NULL},
+        {"reject_texts: {class: spam, text: spam}", NULL},
         {"redis: {url: 'unix:///x'}", NULL},
         {"redis: {user: x}", NULL},
         {"redis: {password_file: /dev/null}", NULL},

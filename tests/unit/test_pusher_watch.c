@@ -94,6 +94,45 @@ static void test_hung(void **state)
     expect("start 102 milterscope-pusher\n");
 }
 
+/* One that SIGKILL does not end is left behind, and what is told of its end later is nobody's. */
+static void test_held_by_the_disk(void **state)
+{
+    struct stage *stage = *state;
+    pass(stage, 1000);
+    expect("start 101 milterscope-pusher\n");
+    children_now_ms += SILENT_MS + 1;
+    pusher_step(&stage->watch, children_now_ms);
+    expect("kill 101\n");
+    children_now_ms += KILLED_MS;
+    pusher_step(&stage->watch, children_now_ms);
+    assert_false(stage->watch.held);
+    expect(""); /* killed once */
+    children_now_ms += 1;
+    pusher_step(&stage->watch, children_now_ms);
+    assert_true(stage->watch.held);
+    assert_int_equal(restarts(stage), 1);
+    pusher_step(&stage->watch, children_now_ms);
+    expect("start 102 milterscope-pusher\n");
+    assert_false(pusher_reaped(&stage->watch, 101, SIGKILL, children_now_ms));
+    pusher_stop(&stage->watch);
+    expect("send 102 S\n");
+    die(stage, EX_OK);
+    assert_true(stage->watch.clean && !stage->watch.held); /* the disk went on meanwhile */
+}
+
+/* A stop comes to its end, and without a copy. */
+static void test_held_at_the_stop(void **state)
+{
+    struct stage *stage = *state;
+    pusher_stop(&stage->watch);
+    pass(stage, STOP_MS + 50);
+    expect("start 101 milterscope-pusher\nsend 101 S\nkill 101\n");
+    pass(stage, KILLED_MS + 100);
+    assert_true(pusher_gone(&stage->watch) && stage->watch.held && !stage->watch.clean);
+    pass(stage, 60000);
+    expect("");
+}
+
 /* One that dies young is started later and later, half a minute at most; one that lived is started soon again. */
 static void test_delays(void **state)
 {
@@ -149,7 +188,7 @@ static void test_restart(void **state)
     expect("send 102 D\n");
     pass(stage, 50);
     expect("kill 102\n");
-    pass(stage, STOP_MS); /* killed again only after a while */
+    pass(stage, KILLED_MS); /* killed once, and waited for */
     expect("");
     die(stage, SIGKILL);
     assert_int_equal(restarts(stage), 1);
@@ -222,9 +261,17 @@ static void test_open_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_hung),       TEST(test_delays),     TEST(test_cannot_start),    TEST(test_restart),
-        TEST(test_stop),       TEST(test_stop_fails), TEST(test_stop_while_dead), TEST(test_stop_while_restarting),
+        TEST(test_hung),
+        TEST(test_delays),
+        TEST(test_cannot_start),
+        TEST(test_restart),
+        TEST(test_stop),
+        TEST(test_stop_fails),
+        TEST(test_stop_while_dead),
+        TEST(test_stop_while_restarting),
         TEST(test_open_fails),
+        TEST(test_held_by_the_disk),
+        TEST(test_held_at_the_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

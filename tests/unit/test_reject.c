@@ -16,9 +16,11 @@
 #include <string.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include "milter/filter/reject.h"
+
+#include <cmocka.h> /* last: its fail is not ours */
+
+static const struct reject_texts no_texts;
 
 enum { LINES_MAX = 1000, COLUMNS = 5 };
 
@@ -189,7 +191,7 @@ static unsigned count_wrong(const struct data *data)
 
     for (size_t i = 0; i < data->count; i++) {
         const struct line *line = &data->lines[i];
-        const struct reject reject = reject_classify(line->column[2], line->column[3]);
+        const struct reject reject = reject_classify(&no_texts, line->column[2], line->column[3]);
         const char *class = label_text("class", reject.class);
         const char *reply = label_text("reply", reject.reply);
         if (strcmp(class, line->column[0]) == 0 && strcmp(reply, line->column[1]) == 0)
@@ -210,7 +212,7 @@ static void test_real(void **state)
     assert_true(real.count >= 150);
     assert_int_equal(count_wrong(&real), 0);
     for (size_t i = 0; i < real.count; i++)
-        seen[reject_classify(real.lines[i].column[2], real.lines[i].column[3]).class]++;
+        seen[reject_classify(&no_texts, real.lines[i].column[2], real.lines[i].column[3]).class]++;
     print_message("figure: reject texts: %zu real, %zu hostile, other %.1f %%\n", real.count, hostile.count,
                   100.0 * (double)seen[class_other] / (double)real.count);
     for (unsigned class = 0; class < class_COUNT; class ++)
@@ -289,19 +291,19 @@ static void test_codes(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < code_other; i++) {
-        const struct reject reject = reject_classify(code_values[i], "no words of the table");
+        const struct reject reject = reject_classify(&no_texts, code_values[i], "no words of the table");
         assert_int_equal(reject.code, i);
         assert_int_equal(reject.reply, code_values[i][0] == '4' ? reply_4xx : reply_5xx);
     }
-    assert_int_equal(reject_classify("5.7.99", "x").code, code_other);
-    assert_int_equal(reject_classify(NULL, "550 5.1.1 x").code, code_c5_1_1);
+    assert_int_equal(reject_classify(&no_texts, "5.7.99", "x").code, code_other);
+    assert_int_equal(reject_classify(&no_texts, NULL, "550 5.1.1 x").code, code_c5_1_1);
     for (size_t i = 0; i < COUNT(code_rows); i++) {
         char host[16];
         snprintf(host, sizeof(host), "5.%s", code_rows[i].text);
         assert_string_not_equal(code_rows[i].text, "7.1");
-        assert_int_equal(reject_classify(host, "no words of the table").class, code_rows[i].class);
+        assert_int_equal(reject_classify(&no_texts, host, "no words of the table").class, code_rows[i].class);
         /* A text is believed before the code, but for the codes that are asked first. */
-        assert_int_equal(reject_classify(host, "Relay access denied").class,
+        assert_int_equal(reject_classify(&no_texts, host, "Relay access denied").class,
                          code_rows[i].general ? code_rows[i].class : class_relay_denied);
     }
 }
@@ -323,7 +325,7 @@ static double cost(const struct line *line)
     for (int run = 0; run < RUNS; run++) {
         const double begin = seconds();
         for (int turn = 0; turn < TURNS; turn++)
-            (void)reject_classify(line->column[2], line->column[3]);
+            (void)reject_classify(&no_texts, line->column[2], line->column[3]);
         const double took = (seconds() - begin) / (double)TURNS;
         if (took < best)
             best = took;

@@ -1,13 +1,22 @@
 /* exporter/serve/routes.c: every method on every path, and what is in the answer. What a source would say, the test says. */
-#include "exporter/serve/routes.h"
+#include <stdlib.h>
 
-#include "exporter/serve/accept.h"
+static int allocations; /* that are to be had; -1: any number */
+
+static void *fake_realloc(void *before, size_t size)
+{
+    if (allocations == 0)
+        return NULL;
+    allocations -= allocations > 0;
+    return realloc(before, size);
+}
+#define realloc fake_realloc
+#include "exporter/serve/routes.c"
+#undef realloc
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -48,6 +57,7 @@ static int begin(void **state)
 {
     (void)state;
     alive = true;
+    allocations = -1;
     shown = (struct view){.ready = true, .from = "Redis"};
     snapshot_clear(&shown.values);
     shown.values.has_totals = true;
@@ -171,17 +181,36 @@ static void test_compressed(void **state)
 {
     (void)state;
     ask(&(struct request){.method = "GET", .path = "/metrics"});
-    size_t plain = answer.length;
+    size_t whole = answer.length;
     ask(&(struct request){.method = "GET", .path = "/metrics", .accept_encoding = "gzip"});
     assert_true(answer.is_gzip);
-    assert_true(answer.length < plain / 2);
+    assert_true(answer.length < whole / 2);
     assert_memory_equal(answer.body, "\x1f\x8b", 2);
     ask(&(struct request){.method = "GET", .path = "/metrics", .accept_encoding = "identity"});
     assert_false(answer.is_gzip);
-    assert_int_equal(answer.length, plain);
+    assert_int_equal(answer.length, whole);
     ask(&(struct request){.method = "GET", .path = "/livez", .accept_encoding = "gzip"});
     assert_false(answer.is_gzip);
     assert_string_equal(answer.body, "alive\n");
+}
+
+/* The whole answer, or none: no part of it passes for one. */
+static void test_no_memory(void **state)
+{
+    const struct request scrape = {.method = "GET", .path = "/metrics"};
+    int tried = 0;
+    (void)state;
+    ask(&scrape);
+    char *whole = strdup(answer.body);
+    assert_non_null(whole);
+    for (allocations = 0; ask(&scrape), answer.status != 200; allocations = ++tried) {
+        assert_int_equal(answer.status, 500);
+        assert_null(answer.body);
+        assert_int_equal(answer.length, 0);
+    }
+    assert_true(tried >= 3);
+    assert_string_equal(answer.body, whole);
+    free(whole);
 }
 
 int main(void)
@@ -192,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_not_well, begin, end),
         cmocka_unit_test_setup_teardown(test_formats, begin, end),
         cmocka_unit_test_setup_teardown(test_compressed, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

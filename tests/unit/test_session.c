@@ -12,7 +12,9 @@
 #define REJECTS(class, reply, n)       SERIES("rejects_total", "class='" class "',reply='" reply "'", n)
 #define CODE(code, n)                  SERIES("reject_codes_total", "code='" code "'", n)
 #define SPAM(source, verdict)          SERIES("spam_verdicts_total", "source='" source "',verdict='" verdict "'", 1)
-#define COUNT(le, n)                   SERIES("message_recipients_bucket", "le='" le "'", 1) "message_recipients_sum " #n "\n"
+#define HOPS(le, n)                    SERIES("received_hops_bucket", "le='" le "'", 1) "received_hops_sum " #n "\n"
+#define PASSED_TO(le, n)               SERIES("message_recipients_bucket", "le='" le "'", 1) "message_recipients_sum " #n "\n"
+#define COUNT(le, n)                   PASSED_TO(le, n) HOPS("1.0", 0)
 #define AT_ONCE                        SERIES("message_seconds_bucket", "le='0.01'", 1)
 #define NULL_SENDER(source)            SERIES("null_sender_total", "source='" source "'", 1)
 /* A message to one recipient that passes at once, without a declared size. */
@@ -150,7 +152,7 @@ static void test_spam(void **state)
          OUTSIDE
          "|mail <a@b>|rcpt|data|header X-Spam-Status: Yes, score=99|header X-Spam-Status: No, score=1|eom|close",
          SESSION("external") MESSAGE("external", "passed") RECIPIENTS("external", "accepted", 1) COUNT("1.0", 1)
-             AT_ONCE SPAM("external", "clean")},
+             AT_ONCE SPAM("external", "clean") SERIES("spam_score_bucket", "le='2.0'", 1) "spam_score_sum 1000000\n"},
     };
     (void)state;
     PLAY(rows, false);

@@ -105,6 +105,11 @@ static void test_sources(void **state)
         end += expect(end, total_session_seconds, 1);
         end += expect(end, SERIES_2(messages_total, rows[i].source, verdict_aborted), 1);
         end += expect(end, SERIES_2(recipients_total, rows[i].source, outcome_accepted), 1);
+        if (strncmp(rows[i].mail, "auth ", 5) == 0)
+            end += expect(end,
+                          SERIES_1(auth_sessions_total,
+                                   strstr(rows[i].mail, "PLAIN") != NULL ? mechanism_plain : mechanism_login),
+                          1);
         if (rows[i].null_sender)
             expect(end, SERIES_1(null_sender_total, rows[i].source), 1);
         player_expect(&player, title, expected);

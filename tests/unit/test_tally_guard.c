@@ -1,5 +1,5 @@
-/* conf/lib/tally_guard.c: a tally whose file is cut while it is counted in. In a process of its own each, since what is guarded stays
- * so; its exit status says how it ended. */
+/* conf/lib/tally_guard.c: a tally whose file is cut or overwritten while it is counted in. What is guarded stays so: that is tried in a
+ * process of its own each, whose exit status says how it ended. */
 #include "tests/unit/tally_places.h"
 
 #include <signal.h>
@@ -83,6 +83,41 @@ static void test_partly_cut(void **state)
     assert_int_equal(total_of(made, 0), 8);
 }
 
+static bool is_overwritten(const struct tally *tally)
+{
+    const char *harm = tally_harm(tally);
+    return harm != NULL && strcmp(harm, "was overwritten") == 0;
+}
+
+/* Whatever is there instead, nothing is read by it. */
+static void test_overwritten(void **state)
+{
+    struct made *made = *state;
+    make(made);
+    const struct tally *tally = &made->tally;
+    tally_use(&made->tally, tally_process_add(tally, 1));
+    assert_null(tally_harm(tally));
+    uint64_t at = tally->header->processes_at;
+    tally->header->processes_at = UINT64_C(1) << 40;
+    assert_true(is_overwritten(tally));
+    tally_beat(tally);
+    assert_int_not_equal(tally_process_heartbeat(tally, 0), 0);
+    assert_int_equal(tally_process_add(tally, 2), 1);
+    tally->header->processes_at = at;
+    assert_null(tally_harm(tally));
+    _Atomic uint64_t *const totals[] = {tally->totals, tally->totals + total_COUNT - 1, tally->base};
+    for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
+        atomic_store(totals[i], UINT64_C(1) << 62);
+        assert_true(is_overwritten(tally));
+        atomic_store(totals[i], (UINT64_C(1) << 62) - 1);
+        assert_null(tally_harm(tally));
+    }
+    tally_process_set_pid(tally, TALLY_PROCESSES - 1, -5);
+    assert_true(is_overwritten(tally));
+    tally_process_set_pid(tally, TALLY_PROCESSES - 1, 1 << 22);
+    assert_null(tally_harm(tally));
+}
+
 static int touch_another_mapping(struct made *made)
 {
     struct failure failure;
@@ -106,6 +141,7 @@ static void test_not_ours(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {PLACES_TEST(test_cut), PLACES_TEST(test_partly_cut), PLACES_TEST(test_not_ours)};
+    const struct CMUnitTest tests[] = {PLACES_TEST(test_cut), PLACES_TEST(test_partly_cut),
+                                       PLACES_TEST(test_overwritten), PLACES_TEST(test_not_ours)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,11 @@
+/* Which totals are absent because the filter cannot see what they count (conf/tables/observable.def): 0 would say that it did not
+ * happen. Pure functions. */
+#ifndef CONF_LIB_OBSERVABLE_H
+#define CONF_LIB_OBSERVABLE_H
+
+#include "conf/lib/snapshot.h"
+
+/* Is this metric to be left out? What has been counted once is shown for ever, so that no total vanishes while no filter runs. */
+bool observable_hides(const struct snapshot *snapshot, const struct metric *metric);
+
+#endif

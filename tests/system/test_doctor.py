@@ -1,0 +1,225 @@
+"""The doctor looks at Postfix: set up wrongly in each way that it knows, it says so, and the line that it gives cures; set up
+rightly it is silent. milterscope runs as an account of its own, with its socket in a folder as conf/postfix/tmpfiles.conf
+makes it."""
+
+import os
+
+import pytest
+from diagnosis import AS_ACCOUNT, RECOMMENDED, change, doctor_with_copy, postfix_as_recommended, site_at
+from kit.process import run
+from kit.servers import Redis
+from scope import Scope
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can try what other accounts may do")
+
+OTHER = "inet:127.0.0.1:11332"
+PLAIN = "unix:milterscope/milter.sock"
+MORE = "127.0.0.1:10587/inet"
+BACK = "127.0.0.1:10025/inet"  # where a content filter would hand mail back
+
+
+@pytest.fixture(scope="module")
+def redis(parts):
+    return parts.start(Redis(parts.folder, "--unixsocketperm", "777"))
+
+
+@pytest.fixture(scope="module")
+def postfix(parts):
+    return postfix_as_recommended(parts)
+
+
+@pytest.fixture(scope="module")
+def scope(parts, postfix, redis):
+    return parts.start(Scope(site_at(parts, postfix, redis, "main"), enter=AS_ACCOUNT))
+
+
+@pytest.fixture
+def doctor(request, parts, postfix, scope):
+    return doctor_with_copy(parts, postfix, scope.site, request.node.name)
+
+
+def service(postfix):
+    return "%s:%d/inet" % postfix.address
+
+
+def filled(postfix, commands):
+    """Words of postconf in which SMTP stands for the service that listens."""
+    return [[word.replace("SMTP", service(postfix)) for word in words] for words in commands]
+
+
+# ---- rightly ----
+
+RIGHT = {
+    "as the manual says": [],
+    "in the chroot": [["-F", "*/*/chroot=y"]],
+    "in the chroot by default": [["-e", "compatibility_level=0"], ["-F", "*/*/chroot=-"]],
+    "another before us": [["-e", f"smtpd_milters = {OTHER}, {RECOMMENDED}"]],
+    "by another name": [["-e", f"mine = {OTHER}, {RECOMMENDED}"], ["-e", "smtpd_milters = $mine"]],
+    "plain, with safe defaults": [
+        ["-e", f"smtpd_milters = {PLAIN}", "milter_default_action = accept", "milter_connect_timeout=5"],
+        ["-e", "milter_command_timeout=10s", "milter_content_timeout=30s"],
+    ],
+    "safe, with dangerous defaults": [["-e", "milter_default_action=shutdown", "milter_connect_timeout=1h"]],
+    "a list of its own": [["-P", f"SMTP/smtpd_milters={OTHER},{RECOMMENDED.replace(' ', '')}"], ["-e", "smtpd_milters="]],
+    "comes back, without us": [["-M", f"{BACK}={BACK[:-5]} inet n - n - - smtpd -o content_filter= -o smtpd_milters="]],
+    "comes back, no_milters": [
+        ["-M", f"{BACK}={BACK[:-5]} inet n - n - - smtpd -o content_filter= -o receive_override_options=no_milters"]
+    ],
+}
+
+
+@pytest.mark.parametrize("commands", RIGHT.values(), ids=RIGHT)
+def test_right(doctor, postfix, commands):
+    change(doctor, *filled(postfix, commands))
+    doctor.expect_silence()
+    assert doctor.summary.startswith(f"Postfix, {doctor.environment['MAIL_CONFIG']}: nothing found (")
+
+
+# ---- wrongly, in main.cf and master.cf ----
+
+ACTION = "default_action is {} for milterscope, so {} when the filter does not answer"
+PUT_OFF = ACTION.format("tempfail", "mail is put off with 4xx")
+DEADLINES = "may hold up a session for 30s at its start, 30s at each command and 300s at the end of a message"
+NOT_LAST = f"smtpd_milters: milterscope is not the last, so it does not see the headers that {OTHER} adds"
+SAFE = RECOMMENDED.removesuffix(" }")
+WRONG = {
+    "not there": ([["-e", "smtpd_milters="]], ["smtpd_milters: milterscope is not in it, so what comes over SMTP"]),
+    "not there, another is": (
+        [["-e", f"smtpd_milters={OTHER}"], ["-e", f"non_smtpd_milters={OTHER} $smtpd_milters"]],
+        ["smtpd_milters: milterscope is not in it", "non_smtpd_milters: milterscope is not in it"],
+    ),
+    "not for local mail": ([["-e", "non_smtpd_milters="]], ["non_smtpd_milters: milterscope is not in it, so what local pro"]),
+    "not for local mail, by another name": (
+        [["-e", f"mine = {OTHER}, {{ unix:/it's }}"], ["-e", "non_smtpd_milters = $mine"]],
+        ["non_smtpd_milters: milterscope is not in it"],
+    ),
+    "twice": (
+        [["-e", f"smtpd_milters = {RECOMMENDED} {RECOMMENDED}"]],
+        ["smtpd_milters: milterscope stands in it 2 times, so all is counted 2 times"],
+    ),
+    "not last": ([["-e", f"smtpd_milters = {RECOMMENDED}, {OTHER}"]], [NOT_LAST]),
+    "not last, by another name": ([["-e", f"mine = {RECOMMENDED}"], ["-e", f"smtpd_milters = $mine, {OTHER}"]], [NOT_LAST]),
+    "left out by a service": (
+        [["-P", "SMTP/smtpd_milters="]],
+        ["smtpd_milters of SMTP in master.cf: milterscope is not in it"],
+    ),
+    "left out by a service that has others": (
+        [["-e", "mine = inet:127.0.0.1:1, { unix:x, default_action=accept }"], ["-P", f"SMTP/smtpd_milters=$mine,{OTHER}"]],
+        ["smtpd_milters of SMTP in master.cf: milterscope is not in it"],
+    ),
+    "left out by cleanup": (
+        [["-P", "cleanup/unix/non_smtpd_milters="]],
+        ["non_smtpd_milters of cleanup/unix in master.cf: milterscope is not in it"],
+    ),
+    "no_milters": (
+        [["-e", "receive_override_options = no_address_mappings, no_milters, no_header_body_checks"]],
+        ["receive_override_options: no_milters keeps mail from all filters"],
+    ),
+    "no_milters of a service": (
+        [["-P", "SMTP/receive_override_options=no_milters,no_address_mappings"]],
+        ["receive_override_options of SMTP in master.cf: no_milters"],
+    ),
+    "no_milters of pickup": (
+        [["-P", "pickup/unix/receive_override_options=no_milters"]],
+        ["receive_override_options of pickup/unix in master.cf: no_milters"],
+    ),
+    "tempfail": (
+        [["-e", f"smtpd_milters = {SAFE.replace('default_action=accept, ', '')} }}", "milter_default_action=tempfail"]],
+        [f"smtpd_milters: {PUT_OFF}"],
+    ),
+    "tempfail of a service": (
+        [
+            ["-e", f"smtpd_milters = {SAFE.replace('default_action=accept, ', '')} }}", "milter_default_action=accept"],
+            ["-P", "SMTP/milter_default_action=tempfail"],
+        ],
+        [f"smtpd_milters of SMTP in master.cf: {PUT_OFF}"],
+    ),
+    "reject": (
+        [["-e", f"smtpd_milters = {RECOMMENDED.replace('accept', 'reject')}"]],
+        [ACTION.format("reject", "mail is refused with 5xx")],
+    ),
+    "quarantine": (
+        [["-e", f"smtpd_milters = {RECOMMENDED.replace('accept', 'quarantine')}"]],
+        [ACTION.format("quarantine", "mail is held in the queue")],
+    ),
+    "shutdown": (
+        [["-e", f"smtpd_milters = {RECOMMENDED.replace('accept', 'shutdown')}"]],
+        [ACTION.format("shutdown", "clients are turned away with 421")],
+    ),
+    "deadlines": (
+        [["-e", f"smtpd_milters = {PLAIN}", "milter_default_action=accept"]],
+        [f"smtpd_milters: a filter that hangs {DEADLINES}"],
+    ),
+    "deadlines of a service": (
+        [
+            ["-e", f"smtpd_milters = {PLAIN}", "milter_default_action=accept"],
+            ["-e", "milter_connect_timeout=1s", "milter_command_timeout=1s", "milter_content_timeout=1s"],
+            ["-P", "SMTP/milter_command_timeout=1h"],
+        ],
+        ["smtpd_milters of SMTP in master.cf: a filter that hangs may hold up a session for 1s at its start, 1h at each"],
+    ),
+    "all of it": (
+        [["-e", f"smtpd_milters = {PLAIN} {OTHER}", "milter_default_action=tempfail", "milter_protocol=2"]],
+        [NOT_LAST, PUT_OFF, DEADLINES, "milter_protocol is 2"],
+    ),
+    "protocol": ([["-e", "milter_protocol=4"]], ["smtpd_milters: milter_protocol is 4; below 6 refused recipients"]),
+    "protocol of its own": ([["-e", f"smtpd_milters = {SAFE}, protocol=3 }}"]], ["milter_protocol is 3; below 6"]),
+    "protocol of a service": (
+        [["-P", "SMTP/milter_protocol=2"]],
+        ["smtpd_milters of SMTP in master.cf: milter_protocol is 2"],
+    ),
+    "delay_reject": ([["-e", "smtpd_delay_reject=no"]], ["smtpd_delay_reject is no, so what is refused at connect"]),
+    "delay_reject of a service": (
+        [["-P", "SMTP/smtpd_delay_reject=no"]],
+        ["smtpd_delay_reject of SMTP in master.cf is no"],
+    ),
+    "comes back": (
+        [["-M", f"{BACK}={BACK[:-5]} inet n - n - - smtpd -o content_filter="]],
+        [f"{BACK} in master.cf: mail that a content filter hands back is shown to milterscope again, and counted twice"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
+def test_wrong(doctor, postfix, case):
+    commands, texts = case
+    change(doctor, *filled(postfix, commands))
+    found = doctor.expect(*[text.replace("SMTP in", f"{service(postfix)} in") for text in texts])
+    config = doctor.environment["MAIL_CONFIG"]
+    assert doctor.summary == f"Postfix, {config}: {len(found)} found; when all is pasted: postfix -c {config} reload"
+    assert doctor.paste(found) == ([], [])
+    doctor.expect_silence()
+
+
+def test_others_stay(doctor, postfix):
+    """Of a list that is written anew, all others stay as they were, in main.cf as they were written."""
+    change(doctor, ["-e", f"mine = {OTHER}", f"smtpd_milters = $mine, {PLAIN}, {{ unix:it's }}"])
+    change(doctor, ["-M", f"{MORE}={MORE[:-5]} inet n - n - - smtpd -o smtpd_milters=$mine,{{unix:a,default_action=accept}}"])
+    doctor.paste(doctor.look())
+    doctor.expect_silence()
+    shown = run(["postconf", "-h", "smtpd_milters"], env=doctor.environment)
+    assert shown == f"$mine, {{ unix:it's }}, {RECOMMENDED}\n"
+    shown = run(["postconf", "-P", f"{MORE}/smtpd_milters"], env=doctor.environment)
+    assert shown.split(" = ")[1] == "$mine,{unix:a,default_action=accept},%s\n" % RECOMMENDED.replace(" ", "")
+
+
+# ---- names that lead elsewhere ----
+
+
+def test_name_as_seen_from_outside(doctor, scope):
+    name = f"unix:{scope.site.milter_socket}"
+    change(doctor, ["-e", f"smtpd_milters = {RECOMMENDED.replace(PLAIN, name)}"])
+    doctor.expect_silence()
+    change(doctor, ["-F", "*/*/chroot=y"])
+    found = doctor.expect(f"smtpd_milters: smtpd works in the chroot {scope.site.milter_socket[:-24]}")
+    assert RECOMMENDED in found[0].line
+    doctor.paste(found)
+    doctor.expect_silence()
+
+
+def test_name_as_seen_from_inside(doctor):
+    change(doctor, ["-e", f"smtpd_milters = {RECOMMENDED.replace('unix:', 'unix:/')}"], ["-F", "*/*/chroot=y"])
+    doctor.expect_silence()
+    change(doctor, ["-F", "*/*/chroot=n"])
+    doctor.paste(doctor.expect("smtpd_milters: smtpd works in no chroot, where unix:/milterscope/milter.sock leads elsewhere"))
+    doctor.expect_silence()
