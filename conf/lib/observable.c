@@ -24,7 +24,7 @@ bool observable_hides(const struct snapshot *snapshot, const struct metric *metr
 {
     for (int i = 0; i < ROWS; i++) {
         if (&catalogue[rows[i].metric] == metric)
-            return snapshot->gauges[gauge_observable + (unsigned)rows[i].part] != 1 && is_zero(snapshot, metric);
+            return snapshot->gauges[gauge_observable + (unsigned)rows[i].part] == 0 && is_zero(snapshot, metric);
     }
     return false;
 }

@@ -5,7 +5,7 @@
 
 #include "conf/lib/snapshot.h"
 
-/* Is this metric to be left out? What has been counted once is shown for ever, so that no total vanishes while no filter runs. */
+/* Is this metric to be left out? What has been counted once is shown for ever, and so is all while no filter runs that could tell. */
 bool observable_hides(const struct snapshot *snapshot, const struct metric *metric);
 
 #endif

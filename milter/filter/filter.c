@@ -104,8 +104,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     *p3 = 0;
     if (*wanted != 0 && smfi_setpriv(context, &macros_asked) == MI_SUCCESS)
         ask_macros(context);
-    if (actions !=
-        SMFI_V1_ACTS) /* what libmilter makes of none, which a check of the supervisor offers */
+    if (actions != SMFI_V1_ACTS) /* what libmilter makes of none, which a check of the supervisor offers */
         coverage_saw_offer(tally, (offered & SMFIP_RCPT_REJ) != 0, *wanted != 0, (*steps & SMFIP_NOUNKNOWN) == 0);
     return SMFIS_CONTINUE;
 }

@@ -1,9 +1,9 @@
 /* Why the MTA refused a recipient: see reject.h.
  *
- * The operator's texts are asked first. Then three questions, the first answer counts: does a text of the table occur in the reply, does the enhanced code tell
- * the class, does a general word. The sender chooses what stands in the reply before the last ">: ", so only the rest
- * is read; and a code that can only mean the sender's address is believed before a text that the sender's own server
- * may have written.
+ * The operator's texts are asked first. Then three questions, the first answer counts: does a text of the table occur
+ * in the reply, does the enhanced code tell the class, does a general word. The sender chooses what stands in the reply
+ * before the last ">: ", so only the rest is read; and a code that can only mean the sender's address is believed before
+ * a text that the sender's own server may have written.
  *
  * The rest of the reply is put in lower case once, and which groups of four bytes occur in it is noted; a row of the
  * table is searched for only if the groups that it is made of are among them. That spares nearly all searches. */

@@ -16,8 +16,9 @@ struct reject {
     uint16_t code; /* enum label_code */
 };
 
-/* Classifies a refusal by the operator's texts, which come first, and by conf/tables/reject_texts.def and reject_codes.def. host is the value of {rcpt_host}, addr of
- * {rcpt_addr}; either may be NULL, and hold anything. Memory operations only, in bounded time; safe from any thread. */
+/* Classifies a refusal by the operator's texts, which come first, and by conf/tables/reject_texts.def and reject_codes.def.
+ * host is the value of {rcpt_host}, addr of {rcpt_addr}; either may be NULL, and hold anything. Memory operations only, in
+ * bounded time; safe from any thread. */
 struct reject reject_classify(const struct reject_texts *own, const char *host, const char *addr);
 
 #endif

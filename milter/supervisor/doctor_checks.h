@@ -62,8 +62,8 @@ const char *doctor_usual_path(const struct doctor *doctor);
 /* Does something of Postfix work in the chroot, and our socket is not in there? */
 bool doctor_out_of_chroot(const struct doctor *doctor);
 
-/* Is it a listener to which a content filter hands mail back? */
-bool doctor_comes_back(const struct postfix *postfix, const struct postfix_service *service);
+/* Is it a listener to which a content filter hands mail back, and where we have nothing to see? */
+bool doctor_comes_back(const struct doctor *doctor, const struct postfix_service *service);
 
 /* Do some of the services with that command work in the chroot? */
 bool doctor_any_chrooted(const struct postfix *postfix, const char *command);

@@ -32,7 +32,7 @@ static unsigned long sessions_of_mta(const struct doctor *doctor)
     if (doctor->sendmail != NULL)
         return doctor->sendmail->children;
     for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
-        if (strcmp(service->command, "smtpd") != 0 || doctor_comes_back(doctor->postfix, service))
+        if (strcmp(service->command, "smtpd") != 0 || doctor_comes_back(doctor, service))
             continue;
         unsigned long limit = postfix_process_limit(doctor->postfix, service);
         sum = sum > ULONG_MAX / 2 || limit > ULONG_MAX / 2 ? ULONG_MAX : sum + limit;

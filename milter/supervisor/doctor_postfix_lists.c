@@ -229,7 +229,7 @@ static bool is_used(const struct doctor *doctor, const struct list *list)
 {
     bool any = false;
     for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
-        if (strcmp(service->command, list->command) != 0 || doctor_comes_back(doctor->postfix, service))
+        if (strcmp(service->command, list->command) != 0 || doctor_comes_back(doctor, service))
             continue;
         if (postfix_own(doctor->postfix, service, list->name) == NULL)
             return true;
@@ -258,7 +258,7 @@ void doctor_postfix_lists(struct doctor *doctor)
             look_at_main(doctor, list);
         for (const struct postfix_service *service = doctor->postfix->services; service != NULL;
              service = service->next) {
-            if (strcmp(service->command, list->command) == 0 && !doctor_comes_back(doctor->postfix, service))
+            if (strcmp(service->command, list->command) == 0 && !doctor_comes_back(doctor, service))
                 look_at_service(doctor, list, service);
         }
     }

@@ -3,6 +3,7 @@
 #include "milter/supervisor/doctor_checks.h"
 #include "milter/supervisor/doctor_memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* 127.0.0.1:10025, [::1]:10025, localhost:10025; a service without a host is open to others. */
@@ -19,9 +20,31 @@ static bool is_on_loopback(const struct postfix_service *service)
     return false;
 }
 
-bool doctor_comes_back(const struct postfix *postfix, const struct postfix_service *service)
+/* Does milter.reinjection name it? */
+static bool is_known(const struct doctor *doctor, const struct postfix_service *service)
 {
-    const struct postfix_setting *filter = postfix_own(postfix, service, "content_filter");
+    const struct listeners *known = &doctor->settings->milter_reinjection;
+    const char *colon = strrchr(service->name, ':');
+    struct network network;
+    if (colon == NULL)
+        return false;
+    size_t bracket = service->name[0] == '[' && colon[-1] == ']';
+    const char *host = memory_copy(service->name + bracket, (size_t)(colon - service->name) - 2 * bracket);
+    if (network_parse(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &network) != NULL)
+        return false;
+    for (uint32_t i = 0; i < known->count; i++) {
+        if (memcmp(network.address, known->list[i].address.address, sizeof network.address) == 0 &&
+            strtoul(colon + 1, NULL, 10) == known->list[i].port)
+            return true;
+    }
+    return false;
+}
+
+bool doctor_comes_back(const struct doctor *doctor, const struct postfix_service *service)
+{
+    const struct postfix_setting *filter = postfix_own(doctor->postfix, service, "content_filter");
+    if (is_known(doctor, service))
+        return doctor->settings->spam_scanner != scanner_reinjection; /* where its headers are read */
     return filter != NULL && filter->value != NULL && filter->value[0] == '\0' && is_on_loopback(service);
 }
 
@@ -75,7 +98,7 @@ static void look_at_return(struct doctor *doctor, const struct postfix_service *
 {
     const struct postfix *postfix = doctor->postfix;
     bool chrooted = postfix_chrooted(postfix, service);
-    if (has_no_milters(postfix_value(postfix, service, "receive_override_options")))
+    if (is_known(doctor, service) || has_no_milters(postfix_value(postfix, service, "receive_override_options")))
         return;
     for (const struct filter *entry = list_split(postfix_value(postfix, service, "smtpd_milters")); entry != NULL;
          entry = entry->next) {
@@ -97,7 +120,7 @@ void doctor_postfix_services(struct doctor *doctor)
     static const char *const commands[] = {"smtpd", "pickup"};
     look_at_no_milters(doctor, NULL);
     for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
-        if (strcmp(service->command, "smtpd") == 0 && doctor_comes_back(doctor->postfix, service)) {
+        if (strcmp(service->command, "smtpd") == 0 && doctor_comes_back(doctor, service)) {
             look_at_return(doctor, service);
             continue;
         }
@@ -128,7 +151,7 @@ void doctor_postfix_refusals(struct doctor *doctor)
 {
     look_at_delay(doctor, NULL);
     for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
-        if (strcmp(service->command, "smtpd") == 0 && !doctor_comes_back(doctor->postfix, service))
+        if (strcmp(service->command, "smtpd") == 0 && !doctor_comes_back(doctor, service))
             look_at_delay(doctor, service);
     }
 }

@@ -3,6 +3,7 @@
 #include "milter/supervisor/doctor_checks.h"
 #include "milter/supervisor/doctor_memory.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -114,12 +115,11 @@ static void look_at_definition(struct doctor *doctor, const struct sendmail_filt
     }
     if (filter->connect > CONNECT_MOST || filter->write > COMMAND_MOST || filter->read > COMMAND_MOST ||
         filter->content > CONTENT_MOST)
-        findings_add(
-            &doctor->findings, cure,
-            "filter %s: one that hangs may hold up a session for %lld s at its start, %lld s at each command and "
-            "%lld s at the end of a message",
-            filter->name, (long long)filter->connect, (long long)(filter->write + filter->read),
-            (long long)filter->content);
+        findings_add(&doctor->findings, cure,
+                     "filter %s: one that hangs may hold up a session for %" PRId64 " s at its start, %" PRId64
+                     " s at each command and "
+                     "%" PRId64 " s at the end of a message",
+                     filter->name, filter->connect, filter->write + filter->read, filter->content);
 }
 
 void doctor_sendmail_filters(struct doctor *doctor)

@@ -133,7 +133,7 @@ static void look_from_postfix(struct doctor *doctor)
     }
     for (const struct postfix_service *service = postfix->services; service != NULL; service = service->next) {
         size_t i = strcmp(service->command, uses[1][0]) == 0;
-        if (strcmp(service->command, uses[i][0]) != 0 || doctor_comes_back(postfix, service))
+        if (strcmp(service->command, uses[i][0]) != 0 || doctor_comes_back(doctor, service))
             continue;
         bool chrooted = postfix_chrooted(postfix, service);
         const struct filter *entry = list_split(postfix_value(postfix, service, uses[i][1]));
@@ -199,7 +199,10 @@ static void look_at_port(struct doctor *doctor)
                  "milter.socket is TCP: every account on this host can have sessions counted that never were%s",
                  doctor->sendmail != NULL ? ", and sendmail takes some 40 ms longer FOR EVERY COMMAND of a session"
                                           : "");
-    if (reach_port(doctor->settings->milter_socket, &reached, &failure))
+    bool tried = reach_port(doctor->settings->milter_socket, &reached, &failure);
+    if (tried && (reached.end == reach_closed || reached.end == reach_missing))
+        reached.end = reach_other; /* by a packet filter, not by modes */
+    if (tried)
         say_reached(doctor, &(struct way){.who = "the MTA"}, &reached);
     else
         findings_blind(&doctor->findings, failure.status, "%s", failure.text);

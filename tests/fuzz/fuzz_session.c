@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum event { CONNECT, MAIL, RCPT, REFUSED, DATA, HEADER, BODY, EOM, ABORT, CLOSE, EVENTS };
+enum event { CONNECT, MAIL, RCPT, REFUSED, DATA, HEADER, BODY, EOM, ABORT, CLOSE, UNKNOWN, EVENTS };
 enum { SESSIONS = 2, TEXTS = 5 };
 
 struct script {
@@ -18,9 +18,9 @@ struct script {
     char *texts[TEXTS]; /* those of the event in work */
 };
 
-/* What must be counted in the end. */
+/* What must be counted in the end; unknown: commands, at most. */
 struct truth {
-    uint64_t connections, mails, recipients;
+    uint64_t connections, mails, recipients, unknown, headers;
 };
 
 static struct tally tally;
@@ -103,6 +103,8 @@ static void play_mail(struct script *script, struct session *session)
 /* Plays one event, and notes what must come of it. */
 static void play(struct script *script, struct truth *truth)
 {
+    enum { NAMES = 4 };
+    static const char *const names[NAMES] = {"X-Spam-Status", "Authentication-Results", "Received", "X-Virus"};
     static char error[] = "error";
     uint8_t byte = next_byte(script);
     unsigned i = byte / EVENTS % SESSIONS;
@@ -112,7 +114,10 @@ static void play(struct script *script, struct truth *truth)
     else
         session_enter(sessions[i]);
     struct session *session = sessions[i];
-    if (event == CONNECT && !connected[i]) { /* a second one is a new session: filter.c */
+    if (event == UNKNOWN) {
+        session_unknown(session);
+        truth->unknown++;
+    } else if (event == CONNECT && !connected[i]) { /* a second one is a new session: filter.c */
         play_connect(script, session);
         connected[i] = true;
         truth->connections++;
@@ -131,7 +136,8 @@ static void play(struct script *script, struct truth *truth)
     } else if (event == HEADER) {
         char *name = next_text(script, 0);
         char *value = next_text(script, 1);
-        session_header(session, name != NULL ? name : "X-Spam-Status", value != NULL ? value : "Yes");
+        session_header(session, name != NULL ? name : names[byte / EVENTS % NAMES], value != NULL ? value : "Yes");
+        truth->headers++;
     } else if (event == BODY) {
         session_body(session, next_byte(script));
     } else if (event == EOM || event == ABORT) {
@@ -185,6 +191,7 @@ static uint64_t of_outcome(enum label_outcome outcome)
 static void judge(const struct truth *truth)
 {
     uint64_t passed = of_verdict(verdict_passed), refused = of_outcome(outcome_refused);
+    uint64_t scanned = settings.spam_scanner == scanner_milter ? passed : 0;
     bool good = sum(total_messages_total, total_messages_total_LAST) == truth->mails &&
                 sum(total_connections_total, total_connections_total_LAST) == truth->connections &&
                 sum(total_session_seconds, total_session_seconds_LAST - 1) == truth->connections &&
@@ -192,7 +199,15 @@ static void judge(const struct truth *truth)
                 of_outcome(outcome_accepted) + refused == truth->recipients &&
                 sum(total_rejects_total, total_rejects_total_LAST) == refused &&
                 sum(total_reject_codes_total, total_reject_codes_total_LAST) == refused &&
-                sum(total_spam_verdicts_total, total_spam_verdicts_total_LAST) == passed &&
+                sum(total_spam_verdicts_total, total_spam_verdicts_total_LAST) == scanned &&
+                sum(total_infected_total, total_infected_total_LAST) <= scanned &&
+                sum(total_spam_score, total_spam_score_LAST - 1) <= scanned &&
+                sum(total_received_hops, total_received_hops_LAST - 1) == passed &&
+                atomic_load(&tally.totals[total_received_hops_LAST]) <= truth->headers &&
+                sum(total_unknown_commands_total, total_unknown_commands_total_LAST) == truth->unknown &&
+                sum(total_client_name_total, total_client_name_total_LAST) <= truth->connections &&
+                sum(total_mail_sessions_total, total_mail_sessions_total_LAST) <= truth->mails &&
+                sum(total_auth_sessions_total, total_auth_sessions_total_LAST) <= truth->mails &&
                 sum(total_message_recipients, total_message_recipients_LAST - 1) == passed &&
                 sum(total_message_seconds, total_message_seconds_LAST - 1) == passed &&
                 sum(total_null_sender_total, total_null_sender_total_LAST) <= truth->mails &&
@@ -209,7 +224,7 @@ static void judge(const struct truth *truth)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct script script = {.data = data, .size = size};
-    struct truth truth = {0, 0, 0};
+    struct truth truth = {.connections = 0};
     if (tally.header == NULL) {
         form_fresh(&tally);
         settings.top_sets = (1 << top_COUNT) - 1;
@@ -218,7 +233,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < total_COUNT; i++)
         atomic_store(&tally.totals[i], 0);
     tally_gauge_set(&tally, gauge_sessions_active, 0);
-    settings.milter_body = next_byte(&script) & 1;
+    uint8_t kind = next_byte(&script);
+    settings.milter_body = kind & 1;
+    settings.spam_scanner = (kind & 2) != 0 ? scanner_none : scanner_milter;
+    settings.spam_authserv_ids = (struct authserv_ids){.count = 1, .list = {"mx"}};
+    settings.spam_headers = (struct spam_headers){
+        .count = 1, .list = {{.name = "X-Own", .spam = "bad", .score_after = "=", .has_score = true}}};
+    settings.reject_texts = (struct reject_texts){.count = 1, .list = {{class_spam, "spam"}}};
     while (script.size > 0)
         play(&script, &truth);
     for (int i = 0; i < SESSIONS; i++) {

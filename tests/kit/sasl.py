@@ -1,8 +1,8 @@
-"""An authentication server for Postfix, in the protocol of Dovecot's: any user with the password `right` may log in, by any
-mechanism.
+"""An authentication server for Postfix, in the protocol of Dovecot's: any user with the password `right` may log in, by
+any mechanism.
 
-Postfix can only offer AUTH with such a server behind it; SASL itself is Postfix's and real. What a client says is the same for
-all mechanisms, that of PLAIN: to Postfix it is just a text."""
+Postfix can only offer AUTH with such a server behind it; SASL itself is Postfix's and real. What a client says is the same
+for all mechanisms, that of PLAIN: to Postfix it is just a text."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""STARTTLS of every version, for a private Postfix and its clients: a certificate of one's own, and no limits on old versions."""
+"""STARTTLS of every version, for a private Postfix and its clients: a certificate of one's own, no limits on old versions."""
 
 import ssl
 import warnings

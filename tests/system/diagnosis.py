@@ -1,6 +1,6 @@
-"""The doctor's words, and what an administrator does with them: lines for the shell are run, lines for our configuration are
-written there, lines for sendmail.mc are handed on. There is no systemd in a test: a line that calls systemctl calls a
-script that notes what was asked, and the test does it."""
+"""The doctor's words, and what an administrator does with them: lines for the shell are run, lines for our own
+configuration are written there, lines for sendmail.mc are handed on. There is no systemd in a test: a line that calls
+systemctl calls a script that notes what was asked, and the test does it."""
 
 import os
 import re
@@ -68,8 +68,8 @@ def parse(text):
 
 
 class Doctor:
-    """Looks for a site, with an MTA's configuration in the environment or in the site's file. `entering`: words before the
-    command."""
+    """Looks for a site, with an MTA's configuration in the environment or in the site's file. `entering`: words before
+    the command."""
 
     def __init__(self, site, folder, programs=None, **environment):
         self.site = site
@@ -134,12 +134,13 @@ class Doctor:
         """A line for the shell; returns what systemctl was asked for."""
         self.asked_file.write_text("")
         self.age()
-        subprocess.run(["sh", "-euc", line], env=self.environment, check=True, timeout=GENEROUS, stdout=subprocess.DEVNULL)
+        null = subprocess.DEVNULL
+        subprocess.run(["sh", "-euc", line], env=self.environment, check=True, timeout=GENEROUS, stdout=null)
         return self.asked_file.read_text().splitlines()
 
     def paste(self, found):
-        """Does with the lines what is said, each once; returns what systemctl was asked for, and the findings whose lines
-        were not for a shell or our configuration."""
+        """Does with the lines what is said, each once; returns what systemctl was asked for, and the findings whose
+        lines were not for a shell or our configuration."""
         asked, others, done = [], [], set()
         for one in found:
             if one.line in done:

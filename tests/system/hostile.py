@@ -50,7 +50,8 @@ class Expected(Truth):
     def connected(self, client="external", mail=True, times=1, macros=True):
         """`macros`: whether the filter was let ask for them."""
         for _ in range(times):
-            self.session(client, *SOME_TIME, mail=mail, resolve=None, tls="none" if macros and client != "local" else None)
+            tls = "none" if macros and client != "local" else None
+            self.session(client, *SOME_TIME, mail=mail, resolve=None, tls=tls)
         return self
 
     def unknown(self, times):
@@ -104,11 +105,15 @@ CONVERSATIONS |= {
     "offer after connect": message_with(offer() + MESSAGE),
     "offer in a message": message_with(TO_DATA + offer() + DATA_TO_EOM, b"ccc", Expected().connected().lost()),
     "offer of version 0 or 1": [Said(offer(version=version), b"", hangs_up=True) for version in (0, 1)],
-    "offer of version 2": Said(offer(2, 0x3F, 0x7F) + connect() + MESSAGE, OLD_ANSWERS, Expected().connected(macros=False).good()),
+    "offer of version 2": Said(
+        offer(2, 0x3F, 0x7F) + connect() + MESSAGE, OLD_ANSWERS, Expected().connected(macros=False).good()
+    ),
     "offer of version 99": Said(
         offer(99) + connect() + MESSAGE, STARTED + MESSAGE_ANSWERS, Expected().connected().good()
     ),
-    "offer of nothing": Said(offer(6, 0, 0) + connect() + MESSAGE, OLD_ANSWERS, Expected().connected(macros=False).good()),
+    "offer of nothing": Said(
+        offer(6, 0, 0) + connect() + MESSAGE, OLD_ANSWERS, Expected().connected(macros=False).good()
+    ),
     "offer of everything": Said(
         offer(0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF) + connect() + MESSAGE,
         STARTED + MESSAGE_ANSWERS,

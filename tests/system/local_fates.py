@@ -4,7 +4,8 @@ To the filter it is a session of its own, of a client that is this host, with on
 Bounces that Postfix makes are such sessions, too."""
 
 import mailserver as server
-from fates import header, text
+from contents import header
+from fates import text
 from truth import Seen
 
 LOCAL = {}

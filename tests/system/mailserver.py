@@ -9,7 +9,8 @@ MANY = 150  # recipients of a message
 
 TRUSTED = ["127.0.0.0/25", "::1"]
 AUTHSERV_IDS = ["mx.example.test", "border.example.test"]
-SITE = {"trusted_networks": TRUSTED, "spam": {"authserv_ids": AUTHSERV_IDS}}  # what milterscope has to know of this server
+# What milterscope has to know of this server.
+SITE = {"trusted_networks": TRUSTED, "spam": {"authserv_ids": AUTHSERV_IDS}}
 PROXY = "127.0.0.2"
 
 CLIENTS = [
@@ -21,7 +22,8 @@ CLIENTS = [
 ]
 # Each differs from those in one thing alone, and plays less.
 SPECIAL_CLIENTS = [
-    Client(f"TLS {version}", "external", "127.0.0.220", "external", tls=version) for version in ("1.0", "1.1", "1.2", "1.3")
+    Client(f"TLS {version}", "external", "127.0.0.220", "external", tls=version)
+    for version in ("1.0", "1.1", "1.2", "1.3")
 ]
 SPECIAL_CLIENTS += [
     Client(mechanism, "authenticated", "127.0.0.230", "external", "sue", mechanism, counted_as)

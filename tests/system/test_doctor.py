@@ -1,6 +1,6 @@
-"""The doctor looks at Postfix: set up wrongly in each way that it knows, it says so, and the line that it gives cures; set up
-rightly it is silent. milterscope runs as an account of its own, with its socket in a folder as conf/postfix/tmpfiles.conf
-makes it."""
+"""The doctor looks at Postfix: set up wrongly in each way that it knows, it says so, and the line that it gives cures;
+set up rightly it is silent. milterscope runs as an account of its own, with its socket in a folder as
+conf/postfix/tmpfiles.conf makes it."""
 
 import os
 
@@ -14,8 +14,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can try wha
 
 OTHER = "inet:127.0.0.1:11332"
 PLAIN = "unix:milterscope/milter.sock"
-MORE = "127.0.0.1:10587/inet"
-BACK = "127.0.0.1:10025/inet"  # where a content filter would hand mail back
+COMPACT = RECOMMENDED.replace(" ", "")
+MORE = "127.0.0.1:10587/inet"  # one more listener
+BACK = "127.0.0.1:10025/inet=127.0.0.1:10025 inet n - n - - smtpd -o content_filter="  # for a content filter
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +61,9 @@ RIGHT = {
         ["-e", "milter_command_timeout=10s", "milter_content_timeout=30s"],
     ],
     "safe, with dangerous defaults": [["-e", "milter_default_action=shutdown", "milter_connect_timeout=1h"]],
-    "a list of its own": [["-P", f"SMTP/smtpd_milters={OTHER},{RECOMMENDED.replace(' ', '')}"], ["-e", "smtpd_milters="]],
-    "comes back, without us": [["-M", f"{BACK}={BACK[:-5]} inet n - n - - smtpd -o content_filter= -o smtpd_milters="]],
-    "comes back, no_milters": [
-        ["-M", f"{BACK}={BACK[:-5]} inet n - n - - smtpd -o content_filter= -o receive_override_options=no_milters"]
-    ],
+    "a list of its own": [["-P", f"SMTP/smtpd_milters={OTHER},{COMPACT}"], ["-e", "smtpd_milters="]],
+    "comes back, without us": [["-M", f"{BACK} -o smtpd_milters="]],
+    "comes back, no_milters": [["-M", f"{BACK} -o receive_override_options=no_milters"]],
 }
 
 
@@ -88,7 +87,10 @@ WRONG = {
         [["-e", f"smtpd_milters={OTHER}"], ["-e", f"non_smtpd_milters={OTHER} $smtpd_milters"]],
         ["smtpd_milters: milterscope is not in it", "non_smtpd_milters: milterscope is not in it"],
     ),
-    "not for local mail": ([["-e", "non_smtpd_milters="]], ["non_smtpd_milters: milterscope is not in it, so what local pro"]),
+    "not for local mail": (
+        [["-e", "non_smtpd_milters="]],
+        ["non_smtpd_milters: milterscope is not in it, so what local programs hand in is not counted"],
+    ),
     "not for local mail, by another name": (
         [["-e", f"mine = {OTHER}, {{ unix:/it's }}"], ["-e", "non_smtpd_milters = $mine"]],
         ["non_smtpd_milters: milterscope is not in it"],
@@ -98,13 +100,16 @@ WRONG = {
         ["smtpd_milters: milterscope stands in it 2 times, so all is counted 2 times"],
     ),
     "not last": ([["-e", f"smtpd_milters = {RECOMMENDED}, {OTHER}"]], [NOT_LAST]),
-    "not last, by another name": ([["-e", f"mine = {RECOMMENDED}"], ["-e", f"smtpd_milters = $mine, {OTHER}"]], [NOT_LAST]),
+    "not last, by another name": (
+        [["-e", f"mine = {RECOMMENDED}"], ["-e", f"smtpd_milters = $mine, {OTHER}"]],
+        [NOT_LAST],
+    ),
     "left out by a service": (
         [["-P", "SMTP/smtpd_milters="]],
         ["smtpd_milters of SMTP in master.cf: milterscope is not in it"],
     ),
     "left out by a service that has others": (
-        [["-e", "mine = inet:127.0.0.1:1, { unix:x, default_action=accept }"], ["-P", f"SMTP/smtpd_milters=$mine,{OTHER}"]],
+        [["-e", "mine = inet:127.0.0.1:1, { unix:x, x=y }"], ["-P", f"SMTP/smtpd_milters=$mine,{OTHER}"]],
         ["smtpd_milters of SMTP in master.cf: milterscope is not in it"],
     ),
     "left out by cleanup": (
@@ -156,7 +161,7 @@ WRONG = {
             ["-e", "milter_connect_timeout=1s", "milter_command_timeout=1s", "milter_content_timeout=1s"],
             ["-P", "SMTP/milter_command_timeout=1h"],
         ],
-        ["smtpd_milters of SMTP in master.cf: a filter that hangs may hold up a session for 1s at its start, 1h at each"],
+        ["smtpd_milters of SMTP in master.cf: a filter that hangs may hold up a session for 1s at its start, 1h at"],
     ),
     "all of it": (
         [["-e", f"smtpd_milters = {PLAIN} {OTHER}", "milter_default_action=tempfail", "milter_protocol=2"]],
@@ -174,8 +179,8 @@ WRONG = {
         ["smtpd_delay_reject of SMTP in master.cf is no"],
     ),
     "comes back": (
-        [["-M", f"{BACK}={BACK[:-5]} inet n - n - - smtpd -o content_filter="]],
-        [f"{BACK} in master.cf: mail that a content filter hands back is shown to milterscope again, and counted twice"],
+        [["-M", BACK]],
+        ["127.0.0.1:10025/inet in master.cf: mail that a content filter hands back is shown to milterscope again"],
     ),
 }
 
@@ -194,13 +199,47 @@ def test_wrong(doctor, postfix, case):
 def test_others_stay(doctor, postfix):
     """Of a list that is written anew, all others stay as they were, in main.cf as they were written."""
     change(doctor, ["-e", f"mine = {OTHER}", f"smtpd_milters = $mine, {PLAIN}, {{ unix:it's }}"])
-    change(doctor, ["-M", f"{MORE}={MORE[:-5]} inet n - n - - smtpd -o smtpd_milters=$mine,{{unix:a,default_action=accept}}"])
+    own = "smtpd_milters=$mine,{unix:a,default_action=accept}"
+    change(doctor, ["-M", f"{MORE}={MORE[:-5]} inet n - n - - smtpd -o {own}"])
     doctor.paste(doctor.look())
     doctor.expect_silence()
     shown = run(["postconf", "-h", "smtpd_milters"], env=doctor.environment)
     assert shown == f"$mine, {{ unix:it's }}, {RECOMMENDED}\n"
     shown = run(["postconf", "-P", f"{MORE}/smtpd_milters"], env=doctor.environment)
-    assert shown.split(" = ")[1] == "$mine,{unix:a,default_action=accept},%s\n" % RECOMMENDED.replace(" ", "")
+    assert shown == f"{MORE}/{own.replace('=', ' = ', 1)},{COMPACT}\n"
+
+
+# ---- mail that comes back, and is known to ----
+
+
+@pytest.fixture
+def site(scope):
+    before = scope.site.settings
+    yield scope.site
+    scope.site.settings = before
+    scope.site.write()
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_known_listener(doctor, site, name):
+    change(doctor, ["-M", BACK.replace("127.0.0.1", name)])
+    site.write(milter={"reinjection": ["127.0.0.1:10026"]})
+    doctor.expect(f"{name}:10025/inet in master.cf: mail that a content filter hands back is shown")
+    site.write(milter={"reinjection": ["127.0.0.1:10025"]})
+    doctor.expect_silence()
+
+
+def test_scanner_at_the_listener(doctor, site):
+    """There it is where the headers of the scanner are read."""
+    change(doctor, ["-M", f"{BACK} -o smtpd_milters= -o receive_override_options=no_milters"])
+    doctor.expect_silence()
+    site.write(milter={"reinjection": ["127.0.0.1:10025"]}, spam={"scanner": "reinjection"})
+    listener = "of 127.0.0.1:10025/inet in master.cf: "
+    found = doctor.expect(
+        f"smtpd_milters {listener}milterscope is not in it", f"receive_override_options {listener}no_milters keeps"
+    )
+    doctor.paste(found)
+    doctor.expect_silence()
 
 
 # ---- names that lead elsewhere ----
@@ -221,5 +260,6 @@ def test_name_as_seen_from_inside(doctor):
     change(doctor, ["-e", f"smtpd_milters = {RECOMMENDED.replace('unix:', 'unix:/')}"], ["-F", "*/*/chroot=y"])
     doctor.expect_silence()
     change(doctor, ["-F", "*/*/chroot=n"])
-    doctor.paste(doctor.expect("smtpd_milters: smtpd works in no chroot, where unix:/milterscope/milter.sock leads elsewhere"))
+    said = "smtpd_milters: smtpd works in no chroot, where unix:/milterscope/milter.sock leads elsewhere"
+    doctor.paste(doctor.expect(said))
     doctor.expect_silence()

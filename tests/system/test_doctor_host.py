@@ -1,11 +1,12 @@
-"""The doctor looks at what is between Postfix and milterscope, and at what milterscope needs: the socket and its folders, limits.
-Each fault is made, found, cured by the line that the doctor gives, and gone."""
+"""The doctor looks at what is between Postfix and milterscope, and at what milterscope needs: the socket and its
+folders, limits. Each fault is made, found, cured by the line that the doctor gives, and gone."""
 
 import os
 import re
 import resource
 import shutil
 import signal
+import subprocess
 
 import pytest
 from diagnosis import (
@@ -47,7 +48,10 @@ def site(request, own_parts, postfix, redis):
 
 @pytest.fixture
 def scope(own_parts, site):
-    return own_parts.start(Scope(site, enter=AS_ACCOUNT))
+    """Not started yet."""
+    scope = Scope(site, enter=AS_ACCOUNT)
+    own_parts.push(scope)
+    return scope
 
 
 @pytest.fixture
@@ -56,8 +60,8 @@ def doctor(request, own_parts, postfix, site):
 
 
 def restart(scope):
-    """As systemd does it, with those too who stand still."""
-    if scope.process.popen.poll() is None:
+    """As systemd does it, with those too who stand still, and if it does not run."""
+    if scope.process and scope.process.popen.poll() is None:
         for pid in [*scope.children("filter"), scope.pid]:
             os.kill(pid, signal.SIGCONT)
         assert scope.stop_at_once() == 0
@@ -80,17 +84,18 @@ def cure(doctor, scope, *texts):
 
 
 def test_not_running(doctor, scope):
-    assert scope.stop_at_once() == 0
     cure(doctor, scope, f"there is no socket {scope.site.milter_socket}: milterscope does not run")
 
 
 def test_killed(doctor, scope):
+    scope.start()
     scope.kill()
     cure(doctor, scope, f"nobody listens at unix:{scope.site.milter_socket}: milterscope does not run")
 
 
 def test_silent(doctor, scope):
     """All of it stands still, so that nobody replaces the filter."""
+    scope.start()
     os.kill(scope.pid, signal.SIGSTOP)
     for pid in scope.children("filter"):
         os.kill(pid, signal.SIGSTOP)
@@ -98,7 +103,6 @@ def test_silent(doctor, scope):
 
 
 def test_no_folder(doctor, scope):
-    assert scope.stop_at_once() == 0
     folder = os.path.dirname(scope.site.milter_socket)
     os.rmdir(folder)
     found = doctor.expect(f"there is no folder {folder} for the milter socket")
@@ -111,6 +115,7 @@ def test_no_folder(doctor, scope):
 
 @pytest.mark.parametrize("chroot", ["n", "y"])
 def test_closed_folder(doctor, scope, postfix, chroot):
+    scope.start()
     folder = make_folder(postfix)
     change(doctor, ["-F", f"*/*/chroot={chroot}"])
     shutil.chown(folder, ACCOUNT, ACCOUNT)
@@ -133,7 +138,8 @@ def test_closed_way(doctor, scope, postfix):
 def test_closed_socket(doctor, scope, postfix):
     scope.site.write(milter={"socket_mode": "0600"})
     restart(scope)
-    cure(doctor, scope, f"Postfix runs as {postfix.account()['user']}, which may not open the socket {scope.site.milter_socket}")
+    user = postfix.account()["user"]
+    cure(doctor, scope, f"Postfix runs as {user}, which may not open the socket {scope.site.milter_socket}")
 
 
 def test_groups_count(doctor, scope, postfix):
@@ -146,6 +152,8 @@ def test_groups_count(doctor, scope, postfix):
     with open("/etc/group", encoding="utf-8") as groups:
         file.write_text(re.sub(r"^(voice:.*:).*$", rf"\1{user}", groups.read(), flags=re.MULTILINE))
     doctor.entering = ["unshare", "--mount", "sh", "-ec", f'mount --bind {file} /etc/group; exec "$@"', "sh"]
+    if subprocess.run([*doctor.entering, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no mount namespace is to be had here")
     doctor.expect_silence()
 
 
@@ -178,7 +186,8 @@ def test_tcp(doctor, scope, postfix):
     scope.site.write(milter={"socket": f"inet:{port}@127.0.0.1"})
     scope.answers = lambda: scope.process.check_alive() or scope.lines("serves inet")
     restart(scope)
-    change(doctor, ["-e", f"smtpd_milters = {RECOMMENDED.replace('unix:milterscope/milter.sock', f'inet:localhost:{port}')}"])
+    other = RECOMMENDED.replace("unix:milterscope/milter.sock", f"inet:localhost:{port}")
+    change(doctor, ["-e", f"smtpd_milters = {other}"])
     found = doctor.expect("milter.socket is TCP: every account on this host")
     doctor.paste(found)
     del scope.answers
@@ -199,9 +208,9 @@ def test_sessions_limited(doctor, scope):
 def test_open_files(doctor, scope):
     scope.enter = ["prlimit", "--nofile=150:150", *AS_ACCOUNT]
     restart(scope)
-    found = doctor.expect("the MTA may have 100 sessions at a time, milterscope takes 86, as its limit of open files allows")
-    line = found[0].line
-    assert line.startswith("mkdir -p /etc/systemd/system/milterscope.service.d && printf '[Service]\\nLimitNOFILE=65536\\n' >")
+    texts = ["the MTA may have 100 sessions at a time, milterscope takes 86, as its limit of open files allows"]
+    line = doctor.expect(*texts)[0].line
+    assert line.startswith("mkdir -p /etc/systemd/system/milterscope.service.d && printf '[Service]\\nLimitNOFILE=65536")
     assert line.endswith(" && systemctl daemon-reload && systemctl restart milterscope")
     number = int(re.search(r"LimitNOFILE=(\d+)", line).group(1))  # what systemd would do with it, as far as we may
     number = min(number, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -216,12 +225,14 @@ def test_open_files(doctor, scope):
 @pytest.mark.parametrize("name", ["run_directory", "state_directory"])
 def test_folder_open_to_all(doctor, scope, name):
     folder = getattr(scope.site, name)
+    scope.start()
     folder.chmod(0o777)
     cure(doctor, scope, f"{name} {folder} is writable to everybody")
 
 
 def test_folder_missing(doctor, scope):
     folder = scope.site.folder.disk / "state2"
+    scope.start()
     scope.site.write(state_directory=str(folder))
     cure(doctor, scope, f"state_directory {folder} does not exist")
     assert (folder.owner(), folder.group(), folder.stat().st_mode & 0o777) == (ACCOUNT, ACCOUNT, 0o750)
@@ -229,8 +240,10 @@ def test_folder_missing(doctor, scope):
 
 def test_folder_of_somebody_else(doctor, scope):
     folder = scope.site.state_directory
+    scope.start()
     shutil.chown(folder, "root", "root")
-    cure(doctor, scope, f"state_directory {folder}: milterscope runs as {ACCOUNT}, which cannot write there: Permission denied")
+    said = f"milterscope runs as {ACCOUNT}, which cannot write there: Permission denied"
+    cure(doctor, scope, f"state_directory {folder}: {said}")
 
 
 def test_way_to_folder_closed(doctor, scope):
@@ -238,6 +251,7 @@ def test_way_to_folder_closed(doctor, scope):
     folder = outer / "state"
     folder.mkdir(parents=True)
     shutil.chown(folder, ACCOUNT, ACCOUNT)
+    scope.start()
     outer.chmod(0o700)
     scope.site.write(state_directory=str(folder))
     cure(doctor, scope, f"milterscope runs as {ACCOUNT}, which may not enter {outer}")
@@ -253,6 +267,7 @@ def test_mail_is_counted_again(own_parts, postfix, scope):
     change(doctor, ["-e", "smtpd_milters = unix:milterscope/milter.sock, inet:127.0.0.1:1", "non_smtpd_milters ="])
     change(doctor, ["-P", f"{port}/smtpd_milters={{inet:127.0.0.1:1,default_action=accept}}"])
     doctor.run("postfix reload")
+    scope.start()
     send(postfix)
     assert scope.passed() == 0
     doctor.paste(doctor.look())

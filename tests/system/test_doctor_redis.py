@@ -1,8 +1,7 @@
-"""The doctor asks Redis, by way of the pusher: each refusal is found, and cured by the line that the doctor gives. It changes
-nothing there nor elsewhere, and says so where it cannot look."""
+"""The doctor asks Redis, by way of the pusher: each refusal is found, and cured by the line that the doctor gives. It
+changes nothing there nor elsewhere, and says so where it cannot look."""
 
 import os
-import re
 from types import SimpleNamespace
 
 import pytest
@@ -97,7 +96,8 @@ def test_refuses_commands(doctor, site, redis):
     rights = [word.strip("'") for word in line.split() if word.strip("'")[0] in "+~"]
     for right in rights:
         if right not in ("+hset", "+client|setname"):
-            redis.command("ACL", "SETUSER", "scope", "reset", "on", ">it's $ecret", *[word for word in rights if word != right])
+            others = [word for word in rights if word != right]
+            redis.command("ACL", "SETUSER", "scope", "reset", "on", ">it's $ecret", *others)
             doctor.expect("NOPERM")
 
 

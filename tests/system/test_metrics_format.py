@@ -57,8 +57,7 @@ def catalogue():
 @pytest.fixture(scope="module")
 def site(parts):
     redis = parts.start(Redis(parts.folder))
-    believed = {"authserv_ids": ["mx.example.test"]}  # so that everything can be seen
-    site = Site(parts.folder, redis.url, "format", Postfix.account()["group"], spam=believed)
+    site = Site(parts.folder, redis.url, "format", Postfix.account()["group"])
     site.milterscope = parts.start(Milterscope(site))
     site.exporter = parts.start(Exporter(site))
     late = {"milterscope_filter_open_fds", "milterscope_last_push_timestamp_seconds"}

@@ -21,7 +21,7 @@ from load import messages
 from scope import Scope, site_in
 from watch import Watch
 
-IMPATIENT = 0.4  # seconds; redis.timeout
+IMPATIENT = 0.8  # seconds; redis.timeout
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def line(parts, redis):
     return Line(parts, redis, "line")
 
 
-SLOW = {"delay": {"delay": 0.2}, "dribble": {"piece": 50, "pause": 0.001}}
+SLOW = {"delay": {"delay": 0.2}, "dribble": {"piece": 200, "pause": 0.002}}
 
 
 @pytest.mark.parametrize("how", SLOW)
@@ -239,7 +239,7 @@ def test_away_for_long(away):
 def test_killed_in_the_middle_of_a_push(impatient, fleet, share):
     """It has a part of it, and begins with nothing."""
     line = impatient
-    length, _ = size_of_pushes(line)
+    length = sizes(line)[1][0]
     with harmed(line, fleet, f"killed after {share:.0%} of a push"):
         line.proxy.faults_to_server(stall_after=int(share * length))
         line.push_in_full()

@@ -1,5 +1,5 @@
-"""Mail that a content filter hands back to Postfix: a message once, though the milter sees it twice, and its spam headers where the
-scanner wrote them."""
+"""Mail that a content filter hands back to Postfix: a message once, though the milter sees it twice, and its spam headers
+where the scanner wrote them."""
 
 import pytest
 from kit.place import free_port
@@ -65,5 +65,6 @@ def test_mail_that_comes_back_is_counted_once(own_parts, postfix, milter_socket,
     assert {series: values[series] for series in once} == once
     counted = {series: value for series, value in scope.dump().of(metric("spam_verdicts_total")).items() if value}
     assert counted == {
-        metric("spam_verdicts_total", source="internal", verdict=verdict): number for verdict, number in verdicts.items()
+        metric("spam_verdicts_total", source="internal", verdict=verdict): number
+        for verdict, number in verdicts.items()
     }

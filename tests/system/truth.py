@@ -90,7 +90,7 @@ class Truth:
         self.spans[metric(name)].append((max(0.0, at_least - MEASURED), at_most + MEASURED))
 
     def session(self, client, at_least, at_most, mail, resolve="unknown", tls="none"):
-        """A session that is over. `mail`: whether the filter saw a MAIL. `resolve`, `tls`: None where they do not exist."""
+        """A session that is over. `mail`: whether the filter saw a MAIL. `resolve`, `tls`: None where there is none."""
         self.add("connections_total", client=client)
         self.add("ring_records_total")
         if resolve:
