@@ -19,8 +19,7 @@ static const char magic[8] = {'m', 's', 'r', 'i', 'n', 'g', '\r', '\n'};
 
 static struct ring_header *map(int fd)
 {
-    void *memory =
-        mmap(NULL, sizeof(struct ring_header), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    void *memory = mmap(NULL, sizeof(struct ring_header), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -42,7 +41,7 @@ int ring_make(struct ring_header **ring, struct failure *failure)
     memcpy((*ring)->magic, magic, sizeof magic);
     (*ring)->version = RING_VERSION;
     (*ring)->records = RING_RECORDS;
-    if (getrandom(&(*ring)->id, sizeof (*ring)->id, GRND_NONBLOCK) != sizeof (*ring)->id)
+    if (getrandom(&(*ring)->id, sizeof(*ring)->id, GRND_NONBLOCK) != sizeof(*ring)->id)
         (*ring)->id = (uint64_t)(uintptr_t)*ring ^ (uint64_t)getpid() << 32;
     for (uint64_t i = 0; i < RING_RECORDS; i++)
         atomic_store_explicit(&(*ring)->cells[i].sequence, i, memory_order_release);
@@ -118,8 +117,8 @@ void ring_add_text(struct ring_record *record, unsigned *used, unsigned text, co
 uint64_t ring_resume(struct ring_header *ring)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed), unfreed = head;
-    atomic_compare_exchange_strong_explicit(&ring->cells[(head - 1) & MASK].sequence, &unfreed,
-                                            head - 1 + RING_RECORDS, memory_order_release, memory_order_relaxed);
+    atomic_compare_exchange_strong_explicit(&ring->cells[(head - 1) & MASK].sequence, &unfreed, head - 1 + RING_RECORDS,
+                                            memory_order_release, memory_order_relaxed);
     return head;
 }
 

@@ -33,13 +33,13 @@ enum ring_message_texts { ring_message_sender, ring_message_helo, ring_message_u
 enum ring_recipient_texts { ring_recipient_address };
 
 struct ring_record {
-    uint8_t kind;              /* enum ring_kind */
-    uint8_t flags;             /* enum ring_flags */
-    uint8_t family;            /* of the client's address: 4, 6, or 0: none */
+    uint8_t kind;   /* enum ring_kind */
+    uint8_t flags;  /* enum ring_flags */
+    uint8_t family; /* of the client's address: 4, 6, or 0: none */
     uint8_t lengths[RING_TEXTS];
     uint8_t unused[2];
     uint8_t address[16];
-    uint64_t message;              /* the records of one message have the same number, and no other message of this filter has it */
+    uint64_t message; /* the records of one message have the same number, and no other message of this filter has it */
     uint32_t recipients, refused; /* of a message: all that it had, and those of them that were refused */
     char text[RING_TEXT_BYTES];
 };
@@ -53,9 +53,9 @@ _Static_assert(sizeof(struct ring_cell) == RING_CELL_BYTES, "a cell has 512 byte
 struct ring_header {
     char magic[8];
     uint32_t version, records;
-    uint64_t id;             /* random: tells this ring from any other */
-    _Atomic uint32_t closed; /* set by the supervisor: the filter is gone, nobody writes any more */
-    _Atomic uint32_t done;   /* set by the pusher: everything was taken out */
+    uint64_t id;                        /* random: tells this ring from any other */
+    _Atomic uint32_t closed;            /* set by the supervisor: the filter is gone, nobody writes any more */
+    _Atomic uint32_t done;              /* set by the pusher: everything was taken out */
     _Alignas(64) _Atomic uint64_t tail; /* the next place that writers take */
     _Alignas(64) _Atomic uint64_t head; /* the next place that the reader reads */
     _Alignas(64) struct ring_cell cells[RING_RECORDS];

@@ -25,11 +25,8 @@ static const struct route {
     answer_function *show;
     bool options; /* OPTIONS is answered too: load balancers ask so, HAProxy by default for / */
 } table[] = {
-    {"/", show_page, true},
-    {"/metrics", show_metrics, false},
-    {"/livez", show_alive, true},
-    {"/readyz", show_ready, true},
-    {"/api/v1/top", show_top, false},
+    {"/", show_page, true},        {"/metrics", show_metrics, false}, {"/livez", show_alive, true},
+    {"/readyz", show_ready, true}, {"/api/v1/top", show_top, false},
 };
 
 static void show_page(const struct routes *routes, const struct request *request, FILE *out, struct answer *answer)
@@ -98,7 +95,8 @@ static void choose(const struct routes *routes, const struct request *request, F
         refuse(answer, out, TOO_LARGE, "requests with a body are not answered here\n");
     } else if (route == NULL) {
         refuse(answer, out, NOT_FOUND,
-               "not here; /metrics is for Prometheus, / for people, /api/v1/top for programs, /livez and /readyz for checks\n");
+               "not here; /metrics is for Prometheus, / for people, /api/v1/top for programs, /livez and /readyz for "
+               "checks\n");
     } else if (!is_get && !(is_options && route->options)) {
         answer->allow = route->options ? "GET, HEAD, OPTIONS" : "GET, HEAD";
         refuse(answer, out, NOT_ALLOWED, "only GET and HEAD\n");

@@ -8,7 +8,8 @@ enum { OK = 200, BAD = 400, NOT_KEPT = 404, FAILED = 500, AWAY = 503 };
 
 static unsigned write_json(FILE *out, json_t *json, unsigned status)
 {
-    bool good = json != NULL && json_dumpf(json, out, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) == 0;
+    bool good =
+        json != NULL && json_dumpf(json, out, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) == 0;
     fputc('\n', out);
     json_decref(json);
     return good ? status : FAILED;

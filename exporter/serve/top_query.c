@@ -25,7 +25,8 @@ static void list(char *text, const char *const *words, int count)
     }
 }
 
-static bool read_word(const char *value, const char *const *words, int count, const char *name, int *number, char *wrong)
+static bool read_word(const char *value, const char *const *words, int count, const char *name, int *number,
+                      char *wrong)
 {
     char known[160];
     for (*number = 0; *number < count; ++*number) {
@@ -78,7 +79,6 @@ bool top_query_read(const struct parameter *parameters, size_t count, struct top
             return false;
         query->by = (enum top_by)by;
     }
-    return (values[id_hours] == NULL ||
-            read_number(values[id_hours], "hours", TOP_HOURS_MAX, &query->hours, wrong)) &&
+    return (values[id_hours] == NULL || read_number(values[id_hours], "hours", TOP_HOURS_MAX, &query->hours, wrong)) &&
            (values[id_limit] == NULL || read_number(values[id_limit], "limit", TOP_LIMIT_MAX, &query->limit, wrong));
 }

@@ -15,7 +15,7 @@
 enum {
     EVERY_MS = 2 * 1000,
     FLEET_EVERY_MS = 10 * 1000,
-    AGAIN_MS = 10 * 60 * 1000, /* a past hour is read again after this */
+    AGAIN_MS = 10 * 60 * 1000,  /* a past hour is read again after this */
     AFTERMATH_SECONDS = 3 * 60, /* in which an hour that is over may still be written */
     PAST_EACH = 3,              /* past hours that are read in one round */
     BATCH = 50,                 /* instances that are asked for at once */

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 static const struct tally *tally;
-static bool want_bodies, want_users;
+static bool want_bodies, want_users, want_helo;
 static _Atomic bool want_listener;
 static _Atomic unsigned limit = 1;
 static _Atomic unsigned observed;
@@ -148,7 +148,7 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
 
 static sfsistat on_helo(SMFICTX *context, char *name)
 {
-    struct session *session = enter(context);
+    struct session *session = want_helo ? enter(context) : NULL;
     if (session == NULL)
         return SMFIS_CONTINUE;
     session_helo(session, name != NULL ? name : "");
@@ -284,6 +284,7 @@ bool filter_open(int listener, const struct settings *settings, const struct tal
     tally = tally_in_use;
     want_bodies = settings->milter_body != 0;
     want_users = top_has(settings->top_sets, top_user);
+    want_helo = top_has(settings->top_sets, top_helo);
     snprintf(connection, sizeof connection, "fd:%d", listener);
     smfi_setmaxdatasize(1 << 20); /* sendmail may send headers longer than the 64 kB that libmilter takes by itself */
     if (smfi_register(description) != MI_SUCCESS)

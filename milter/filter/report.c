@@ -26,6 +26,15 @@ void report_open(int fd, const struct tally *tally)
 
 /* ---- what is kept ---- */
 
+void report_begin(struct report *report)
+{
+    report->sets = 0;
+    report->family = 0;
+    memset(report->address, 0, sizeof report->address);
+    report->helo.length = report->sender.length = report->user.length = 0;
+    report->recipients = report->used = 0;
+}
+
 static void set_name(struct report_name *name, const char *text, size_t length)
 {
     name->length = (uint8_t)(length < REPORT_NAME_MAX ? length : REPORT_NAME_MAX);

@@ -18,7 +18,7 @@ struct report_name {
     char text[REPORT_NAME_MAX];
 };
 
-/* What one session has to tell; begins as zeros. */
+/* What one session has to tell; see report_begin. */
 struct report {
     int64_t sets; /* top.sets */
     uint8_t family;
@@ -31,6 +31,9 @@ struct report {
 /* The ring that reports go to, in descriptor `fd`. Without it, or where it is none, they are dropped, and counted. Before that nothing is
  * reported at all. */
 void report_open(int fd, const struct tally *tally);
+
+/* Of a new session; the buffers, which are large, are left as they are. */
+void report_begin(struct report *report);
 
 void report_client(struct report *report, int64_t sets, const struct sockaddr *address);
 void report_helo(struct report *report, const char *name);

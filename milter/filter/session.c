@@ -47,7 +47,7 @@ struct session {
     int64_t busy_ns;    /* not yet counted */
     int working;        /* place among the callbacks under way */
     struct message message;
-    struct report report; /* for the open sets */
+    struct report report; /* for the open sets; the last */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -64,8 +64,10 @@ static uint64_t micros_since(const struct session *session, int64_t begun_ns)
 
 struct session *session_new(const struct settings *settings, const struct tally *tally)
 {
-    struct session *session = calloc(1, sizeof *session);
+    struct session *session = malloc(sizeof *session);
     if (session != NULL) {
+        memset(session, 0, offsetof(struct session, report));
+        report_begin(&session->report);
         session->settings = settings;
         session->tally = tally;
         session_enter(session);

@@ -53,8 +53,7 @@ void session_user(struct session *session, const char *name);
 
 /* RCPT: the forward-path, or NULL; and the macros {rcpt_mailer}, {rcpt_host}, {rcpt_addr}, each may be NULL. A recipient that the MTA itself refused comes with the
  * mailer `error` (SMFIP_RCPT_REJ). */
-void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host,
-                  const char *address);
+void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address);
 
 void session_data(struct session *session);
 void session_header(struct session *session, const char *name, const char *value);

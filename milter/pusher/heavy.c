@@ -14,8 +14,8 @@ struct heavy {
     struct heavy_entry *entries;
     unsigned size, buckets; /* buckets: a power of 2 */
     uint64_t key[2];
-    int *bucket; /* the first entry of each chain, or NONE */
-    int *next;   /* of each entry: the one behind it */
+    int *bucket;         /* the first entry of each chain, or NONE */
+    int *next;           /* of each entry: the one behind it */
     unsigned *heap, *at; /* heap: entries, the lightest first; at: where each entry is */
 };
 

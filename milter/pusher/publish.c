@@ -46,7 +46,8 @@ static enum top_by sorted_by;
 
 static int compare(const void *a, const void *b)
 {
-    const struct heavy_entry *one = &sorted_entries[*(const unsigned *)a], *other = &sorted_entries[*(const unsigned *)b];
+    const struct heavy_entry *one = &sorted_entries[*(const unsigned *)a],
+                             *other = &sorted_entries[*(const unsigned *)b];
     uint64_t x = one->counts[sorted_by], y = other->counts[sorted_by];
     return x != y ? (x < y) - (x > y) : (one->error > other->error) - (one->error < other->error);
 }

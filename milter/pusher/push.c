@@ -43,7 +43,7 @@ struct push {
     int64_t full_ms;        /* when everything was last written */
     int64_t begun_us;
     char push_sha[41], touch_sha[41], sets_sha[41];
-    enum label_error said; /* of the open sets, logged last; error_COUNT: none */
+    enum label_error said;         /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
     bool hidden[metric_COUNT];     /* totals that cannot be observed */

@@ -53,8 +53,7 @@ static void describe(const struct settings *settings, struct sets_memory *form)
 static struct sets_memory *map(int fd, size_t bytes)
 {
     struct stat status;
-    if (fd >= 0 && (fstat(fd, &status) != 0 ||
-                    (status.st_size != (off_t)bytes && ftruncate(fd, 0) != 0) ||
+    if (fd >= 0 && (fstat(fd, &status) != 0 || (status.st_size != (off_t)bytes && ftruncate(fd, 0) != 0) ||
                     posix_fallocate(fd, 0, (off_t)bytes) != 0))
         fd = -1;
     int flags = fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;

@@ -64,8 +64,7 @@ void rings_step(const struct child *pusher)
             ring_detach(rings[i].ring);
             close(rings[i].fd);
             rings[i].ring = NULL;
-        } else if (pusher->pid != 0 && rings[i].told != pusher->pid &&
-                   child_send(pusher, HANDOVER_RING, rings[i].fd)) {
+        } else if (pusher->pid != 0 && rings[i].told != pusher->pid && child_send(pusher, HANDOVER_RING, rings[i].fd)) {
             rings[i].told = pusher->pid;
         }
     }

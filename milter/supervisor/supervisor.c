@@ -214,8 +214,8 @@ static bool start(struct failure *failure)
     if (!open_signals(failure) || !find_programs(failure) || !place_take(&self.settings, failure) ||
         !make_tally(failure))
         return false;
-    self.kit = (struct child_kit){self.directory, &self.settings, &self.tally,
-                                 rings_open_sets(self.settings.run_directory)};
+    self.kit =
+        (struct child_kit){self.directory, &self.settings, &self.tally, rings_open_sets(self.settings.run_directory)};
     if (filters_open(&self.filters, &self.kit, failure)) {
         if (pusher_open(&self.pusher, &self.kit, failure))
             return true;

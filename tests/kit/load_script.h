@@ -38,7 +38,7 @@ struct load_count {
     uint64_t rejected; /* every recipient was refused */
     uint64_t lost;     /* ended after DATA */
     uint64_t recipients, refused;
-    uint64_t stopped; /* replies other than "continue" */
+    uint64_t stopped;        /* replies other than "continue" */
     uint64_t steady[STEADY]; /* messages of each heavy hitter */
 };
 
@@ -71,7 +71,7 @@ struct script {
     enum script_phase said;  /* what was said last */
     bool tls, authenticated, aborting;
     unsigned heavy; /* which of the heavy hitters it is, from 1; 0: none */
-    bool refusing; /* the recipient said last was refused by the MTA */
+    bool refusing;  /* the recipient said last was refused by the MTA */
 };
 
 void script_begin(struct script *s, struct mta *m, uint64_t number, const struct load_mix *mix,

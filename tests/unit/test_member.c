@@ -59,7 +59,10 @@ static const struct {
     {"@me.github.io", "me.github.io"},
     {"\"a@b\"@example.org", "example.org"},
     {"@xn--bcher-kva.example.de", "example.de"},
-    {"@b\xc3\xbc" "cher.de", "b\xc3\xbc" "cher.de"},
+    {"@b\xc3\xbc"
+     "cher.de",
+     "b\xc3\xbc"
+     "cher.de"},
     {"@[192.0.2.1]", "[192.0.2.1]"},
     {"@[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]"},
     {"@192.0.2.1", "192.0.2.1"},
@@ -93,7 +96,13 @@ static void test_names(void **state)
     member_prepare(false);
     expect(member_helo, "MAIL.Example.org", "mail.example.org");
     expect(member_helo, "[192.0.2.1]", "[192.0.2.1]");
-    expect(member_helo, "a\tb\x01" "c\xc2\x85" "d\xed\xa0\x80" "e\xc0\xaf\xf5\xe2\x82", "a?b?c??d???e????" "?");
+    expect(member_helo,
+           "a\tb\x01"
+           "c\xc2\x85"
+           "d\xed\xa0\x80"
+           "e\xc0\xaf\xf5\xe2\x82",
+           "a?b?c??d???e????"
+           "?");
     expect(member_name, "J\xc3\xb6rg@Example.org", "j\xc3\xb6rg@example.org");
     expect(member_name, "", "");
     memset(text, 'x', sizeof text);

@@ -334,7 +334,8 @@ static void test_killed(void **state)
     uint64_t weights = 0;
     for (unsigned i = 0; i < table.sum->used; i++)
         weights += table.entries[i].weight;
-    assert_int_equal(weights, table.sum->counts[0] + table.sum->counts[1] + table.sum->counts[2] + table.sum->counts[3]);
+    assert_int_equal(weights,
+                     table.sum->counts[0] + table.sum->counts[1] + table.sum->counts[2] + table.sum->counts[3]);
     assert_int_equal(dropped(), 0);
     printf("figure: pusher killed %d times among %llu messages: every one counted once\n", KILLS,
            (unsigned long long)messages);
@@ -343,8 +344,10 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_records, begin, end), cmocka_unit_test_setup_teardown(test_holes, begin, end),
-        cmocka_unit_test_setup_teardown(test_hours, begin, end),   cmocka_unit_test_setup_teardown(test_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_records, begin, end),
+        cmocka_unit_test_setup_teardown(test_holes, begin, end),
+        cmocka_unit_test_setup_teardown(test_hours, begin, end),
+        cmocka_unit_test_setup_teardown(test_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_killed, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

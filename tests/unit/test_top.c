@@ -32,11 +32,23 @@ static void test_values(void **state)
     static const struct {
         const char *text;
         bool good;
-    } rows[] = {{"1 2 3", true},   {"0 0 0", true},    {"17592186044415 1 1", true}, {"17592186044416 1 1", false},
-                {"1 2", false},    {"1 2 3 4", false}, {"1 2 3 ", false},            {" 1 2 3", false},
-                {"1  2 3", false}, {"-1 2 3", false},  {"1 2 x", false},             {"", false},
-                {"1 2 ", false},   {"1,2,3", false},   {"99999999999999999999999999 1 1", false}};
-    uint64_t values[8] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    } rows[] = {{"1 2 3", true},
+                {"0 0 0", true},
+                {"17592186044415 1 1", true},
+                {"17592186044416 1 1", false},
+                {"1 2", false},
+                {"1 2 3 4", false},
+                {"1 2 3 ", false},
+                {" 1 2 3", false},
+                {"1  2 3", false},
+                {"-1 2 3", false},
+                {"1 2 x", false},
+                {"", false},
+                {"1 2 ", false},
+                {"1,2,3", false},
+                {"99999999999999999999999999 1 1", false}};
+    uint64_t values[8] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                          UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     char text[TOP_TEXT_MAX];
     (void)state;
     assert_true(top_write(text, values, 8) < TOP_TEXT_MAX);
@@ -51,8 +63,10 @@ static void test_values(void **state)
 
 static void test_members(void **state)
 {
-    static const char *const good[] = {"a", "<>", "192.0.2.0/24", "j\xc3\xb6rg", "\xe2\x82\xac", "\xf0\x9f\x93\xab", "a b", "\"'<&"};
-    static const char *const bad[] = {"", "a\n", "\x7f", "\xc2\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xff"};
+    static const char *const good[] = {"a",   "<>",   "192.0.2.0/24", "j\xc3\xb6rg", "\xe2\x82\xac", "\xf0\x9f\x93\xab",
+                                       "a b", "\"'<&"};
+    static const char *const bad[] = {
+        "", "a\n", "\x7f", "\xc2\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xff"};
     char longest[TOP_MEMBER_MAX + 1];
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)

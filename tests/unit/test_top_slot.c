@@ -36,7 +36,8 @@ static void add(struct top_slot *slot, const char *const *pairs, size_t count)
     free(text);
 }
 
-#define ADD(slot, ...) add(slot, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define ADD(slot, ...)                                                                                                 \
+    add(slot, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void expect(const struct top_list *list, size_t i, const char *member, uint64_t messages, uint64_t refused,
                    uint64_t error)
@@ -57,8 +58,8 @@ static void test_sums(void **state)
     (void)state;
     ADD(slot, "=100 200 30 4 7 8 2 1", "a=50 60 10 1 0", "b=20 30 5 0 3");
     ADD(slot, "=10 20 3 4 1 1 1 1", "c=4 5 6 7 0", "a=5 6 1 1 0");
-    ADD(slot, "a=1000 1000 1000 1000 0");            /* without sums it says nothing */
-    ADD(slot, "=0 0 0 0 0 0 0 0");                   /* nothing happened there */
+    ADD(slot, "a=1000 1000 1000 1000 0"); /* without sums it says nothing */
+    ADD(slot, "=0 0 0 0 0 0 0 0");        /* nothing happened there */
     top_slot_finish(slot);
     top_slot_finish(before);
     assert_int_equal(slot->count, 3);
