@@ -105,6 +105,10 @@ bool sets_open(int fd, const struct settings *settings, int64_t now, struct fail
     self.memory = sets_memory_map(fd, settings, failure);
     if (self.memory == NULL)
         return false;
+    for (unsigned i = 0; i < PARTS_MAX; i++) { /* where it is opened again */
+        heavy_free(self.heavy[i]);
+        self.heavy[i] = NULL;
+    }
     self.parts = 0;
     self.hour = 0;
     for (int set = 0; set < top_COUNT; set++) {
