@@ -27,6 +27,8 @@ hiredis       = $(shell $(PKGCONFIG) --libs hiredis)
 libmicrohttpd = $(shell $(PKGCONFIG) --libs libmicrohttpd)
 yaml          = $(shell $(PKGCONFIG) --libs yaml-0.1)
 zlib          = $(shell $(PKGCONFIG) --libs zlib)
+psl           = $(shell $(PKGCONFIG) --libs libpsl)
+jansson       = $(shell $(PKGCONFIG) --libs jansson)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
 # A folder is a program, and takes in what stands one folder up; the linker takes from conf/lib what a program uses, and no more.
@@ -37,8 +39,8 @@ milterscope-pusher_FOLDER   = milter/pusher
 milterscope-exporter_FOLDER = exporter/serve
 milterscope_LIBS          = $(yaml)
 milterscope-filter_LIBS   = -lmilter
-milterscope-pusher_LIBS   = $(hiredis)
-milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(zlib)
+milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
+milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(zlib) $(jansson) -lm
 
 TOOLS = kit/milter-load kit/failing-calls.so bench/bare-milter
 
@@ -96,7 +98,7 @@ MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
-ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(zlib)
+ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(zlib) $(psl) $(jansson) -lm
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libmodules.a $(CONF_LIB)
 	@mkdir -p $(@D)

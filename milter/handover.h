@@ -12,6 +12,7 @@ enum {
     HANDOVER_SETTINGS = 4, /* sealed memfd, see settings.h */
     HANDOVER_TALLY = 5,
     HANDOVER_CONTROL = 6, /* the socket pair */
+    HANDOVER_MEMORY = 7,  /* the filter's ring, see ring.h; the pusher's open sets. Not always there */
 };
 
 enum {
@@ -20,6 +21,7 @@ enum {
     HANDOVER_RELOAD = 'L',  /* supervisor, with a descriptor: new settings */
     HANDOVER_DRAIN = 'D',   /* supervisor: stop taking sessions, end when none is left or the drain time is over */
     HANDOVER_STOP = 'S',    /* supervisor to the pusher: all is counted; last push, last copy, end */
+    HANDOVER_RING = 'G',    /* supervisor to the pusher, with a descriptor: the ring of a filter */
     HANDOVER_GONE = 0,      /* handover_receive: the other side is gone */
     HANDOVER_NOTHING = 1,   /* handover_receive: no message waits */
 };

@@ -2,6 +2,7 @@
 #include "conf/lib/options_types.h"
 
 #include "conf/lib/redis.h"
+#include "conf/lib/top.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -257,6 +258,30 @@ static void print_listen(FILE *out, const void *field)
     fputc(']', out);
 }
 
+static const char *read_top_sets(const struct option *option, const char *text, void *field)
+{
+    int64_t *sets = field;
+    int set = top_find_set(text);
+    (void)option;
+    if (set < 0)
+        return "";
+    *sets |= INT64_C(1) << set;
+    return NULL;
+}
+
+static void print_top_sets(FILE *out, const void *field)
+{
+    const char *between = "";
+    fputc('[', out);
+    for (int set = 0; set < top_COUNT; set++) {
+        if (!top_has(*(const int64_t *)field, (enum top_set)set))
+            continue;
+        fprintf(out, "%s%s", between, top_set_names[set]);
+        between = ", ";
+    }
+    fputc(']', out);
+}
+
 #define TYPE(type, printer, list, noun)                                                                                \
     const struct option_type option_##type = {.expected = noun, .is_list = list, .read = read_##type, .print = printer};
 TYPE(name, print_text, false, "letters, digits, point, underscore and hyphen, 64 at most")
@@ -277,4 +302,5 @@ TYPE(text, print_text, false, "a text")
 TYPE(file, print_text, false, "an absolute path of a file")
 TYPE(listen, print_listen, true, "addresses such as 127.0.0.1:19154 or [::1]:19154")
 TYPE(scope, print_scope, false, "node or fleet")
+TYPE(top_sets, print_top_sets, true, "client, sender_domain, recipient_domain, user, unknown_recipient or helo")
 TYPE(spam_scanner, print_spam_scanner, false, "milter, reinjection, log or none")

@@ -101,6 +101,10 @@ struct settings {
     int64_t redis_timeout;                       /* microseconds */
     struct listen_addresses exporter_listen;
     int64_t exporter_scope; /* enum exporter_scope */
+    int64_t privacy;        /* boolean */
+    int64_t top_sets;       /* a bit for each of enum top_set, see top.h */
+    int64_t top_size;
+    int64_t top_hours;
 };
 
 /* Fills size and version. */

@@ -146,6 +146,17 @@ static enum MHD_Result look_for_body(void *context, enum MHD_ValueKind kind, con
     return MHD_YES;
 }
 
+/* Notes a parameter of the URL. */
+static enum MHD_Result take_parameter(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct request *request = context;
+    (void)kind;
+    if (request->parameter_count == REQUEST_PARAMETERS_MAX)
+        return MHD_NO;
+    request->parameters[request->parameter_count++] = (struct parameter){name, value};
+    return MHD_YES;
+}
+
 /* All, or false: what is packed must not go out as if it were text. */
 static bool add_headers(struct MHD_Response *response, const struct answer *answer)
 {
@@ -202,6 +213,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *request_context = &seen;
         return MHD_YES;
     }
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_parameter, &request);
     routes_answer(http->routes, &request, &answer);
     return respond(connection, &answer);
 }

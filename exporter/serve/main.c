@@ -5,6 +5,7 @@
 #include "conf/lib/options.h"
 #include "exporter/serve/http.h"
 #include "exporter/serve/scrape.h"
+#include "exporter/serve/tops.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,7 +26,7 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void reload(const char *file, struct settings *settings, struct source *source)
+static void reload(const char *file, struct settings *settings, struct source *source, struct tops *tops)
 {
     static struct settings fresh;
     struct failure failure;
@@ -42,6 +43,8 @@ static void reload(const char *file, struct settings *settings, struct source *s
         log_error("reload: %s; the configuration before stays in force", failure.text);
     }
     source_reload(source, settings, good);
+    if (good)
+        tops_reload(tops, settings);
     notify_ready("serving");
 }
 
@@ -68,7 +71,8 @@ static int serve(const char *file, struct settings *settings, struct source *sou
     struct routes routes = {.source = source};
     struct failure failure;
     memcpy(routes.instance, settings->instance, sizeof routes.instance);
-    struct http *http = http_open(&settings->exporter_listen, &routes, &failure);
+    routes.tops = tops_open(settings, &failure);
+    struct http *http = routes.tops == NULL ? NULL : http_open(&settings->exporter_listen, &routes, &failure);
     if (http == NULL) {
         log_error("%s", failure.text);
         return failure.status;
@@ -80,7 +84,7 @@ static int serve(const char *file, struct settings *settings, struct source *sou
     for (int number = 0; number != SIGTERM && number != SIGINT;) {
         number = sigtimedwait(signals, NULL, &second);
         if (number == SIGUSR1 || number == SIGHUP)
-            reload(file, settings, source);
+            reload(file, settings, source, routes.tops);
         http_expire(http);
         if (source_alive(source))
             notify_watchdog();
@@ -88,6 +92,7 @@ static int serve(const char *file, struct settings *settings, struct source *sou
     log_info("stopping");
     notify_stopping();
     http_close(http);
+    tops_close(routes.tops);
     return EX_OK;
 }
 

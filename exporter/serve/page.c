@@ -3,6 +3,7 @@
 #include "exporter/serve/page.h"
 
 #include "exporter/serve/fleet.h"
+#include "exporter/serve/tops.h"
 
 #include <inttypes.h>
 
@@ -15,6 +16,8 @@ static const char style[] = ":root{color-scheme:light dark}"
                             "td{font-variant-numeric:tabular-nums}"
                             ".zero{opacity:.4}.trouble{border-left:4px solid #d70;padding-left:.8rem}"
                             "a{color:LinkText}footer{margin-top:2rem;opacity:.7}";
+
+enum { TOP_SHOWN = 10 };
 
 static const struct {
     enum metric_id metric;
@@ -122,7 +125,36 @@ static void write_state(FILE *out, const struct view *view)
     fputs("</p>\n", out);
 }
 
-void page_write(FILE *out, const char *instance, const struct view *view)
+/* The first ones of a set in the last day; nothing where there is none. Members may be of any script, also of one written the other way. */
+static void write_top(FILE *out, struct tops *tops, enum top_set set)
+{
+    const struct top_query query = {set, top_usual(set), TOP_HOURS_MAX, TOP_SHOWN};
+    struct top_list list;
+    int64_t hour;
+    char trouble[TOPS_TROUBLE_MAX];
+    if (tops_list(tops, &query, &list, &hour, trouble) != tops_well)
+        return;
+    if (list.count > 0) {
+        fprintf(out, "<h2>%s, by %s of the last %d hours</h2>\n<table>\n<tr><th>%s</th>", top_set_titles[set],
+                top_by_names[query.by], TOP_HOURS_MAX, top_set_names[set]);
+        for (int by = 0; by < top_by_COUNT; by++)
+            fprintf(out, "<th>%s</th>", top_by_names[by]);
+        fputs("</tr>\n", out);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        fputs("<tr><td><bdi>", out);
+        write_text(out, list.entries[i].member);
+        fputs("</bdi></td>", out);
+        for (int by = 0; by < top_by_COUNT; by++)
+            write_cell(out, list.entries[i].counts[by]);
+        fputs("</tr>\n", out);
+    }
+    if (list.count > 0)
+        fprintf(out, "</table>\n<p>%" PRIu64 " distinct.</p>\n", list.distinct);
+    top_list_free(&list);
+}
+
+void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops)
 {
     fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
           "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>milterscope: ",
@@ -138,9 +170,12 @@ void page_write(FILE *out, const char *instance, const struct view *view)
         write_instances(out, view->fleet);
     for (size_t i = 0; view->values.has_totals && i < sizeof figures / sizeof figures[0]; i++)
         write_table(out, figures[i].title, &catalogue[figures[i].metric], view->values.totals);
+    for (int set = 0; tops != NULL && set < top_COUNT; set++)
+        write_top(out, tops, (enum top_set)set);
     fputs(
         "<h2>For machines</h2>\n"
         "<ul>\n<li><a href=\"/metrics\">/metrics</a>: for Prometheus, all of it</li>\n"
+        "<li><a href=\"/api/v1/top?set=client\">/api/v1/top?set=client</a>: top lists, as JSON</li>\n"
         "<li><a href=\"/livez\">/livez</a>, <a href=\"/readyz\">/readyz</a>: whether this exporter works</li>\n</ul>\n"
         "<footer>milterscope-exporter " MILTERSCOPE_VERSION
         ". Totals since the counting began; reload the page for new ones.</footer>\n",

@@ -11,6 +11,9 @@
     "default-src 'none'; style-src 'sha256-ghltZE5HHPX2GDpbXll4Lcekydv/ByVpUzDJo4ssOf0='; base-uri 'none'; "           \
     "form-action 'none'; frame-ancestors 'none'"
 
-void page_write(FILE *out, const char *instance, const struct view *view);
+struct tops;
+
+/* `tops` NULL: without top lists. */
+void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops);
 
 #endif

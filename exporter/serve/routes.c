@@ -5,6 +5,7 @@
 #include "exporter/serve/compress.h"
 #include "exporter/serve/page.h"
 #include "exporter/serve/scrape.h"
+#include "exporter/serve/top_answer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,17 +18,15 @@ static const char plain[] = "text/plain; charset=utf-8";
 /* Each writes the body to `out` and may change status and type, which begin as 200 and text. */
 typedef void answer_function(const struct routes *routes, const struct request *request, FILE *out,
                              struct answer *answer);
-static answer_function show_page, show_metrics, show_alive, show_ready;
+static answer_function show_page, show_metrics, show_alive, show_ready, show_top;
 
 static const struct route {
     const char *path;
     answer_function *show;
     bool options; /* OPTIONS is answered too: load balancers ask so, HAProxy by default for / */
 } table[] = {
-    {"/", show_page, true},
-    {"/metrics", show_metrics, false},
-    {"/livez", show_alive, true},
-    {"/readyz", show_ready, true},
+    {"/", show_page, true},        {"/metrics", show_metrics, false}, {"/livez", show_alive, true},
+    {"/readyz", show_ready, true}, {"/api/v1/top", show_top, false},
 };
 
 static void show_page(const struct routes *routes, const struct request *request, FILE *out, struct answer *answer)
@@ -37,7 +36,7 @@ static void show_page(const struct routes *routes, const struct request *request
         return;
     answer->type = "text/html; charset=utf-8";
     source_read(routes->source, &view);
-    page_write(out, routes->instance, &view);
+    page_write(out, routes->instance, &view, routes->tops);
     source_release(&view);
 }
 
@@ -70,6 +69,12 @@ static void show_ready(const struct routes *routes, const struct request *reques
     fprintf(out, "%s%s%s\n", view.ready ? "ready" : "not ready", view.trouble[0] == '\0' ? "" : ": ", view.trouble);
 }
 
+static void show_top(const struct routes *routes, const struct request *request, FILE *out, struct answer *answer)
+{
+    answer->type = "application/json";
+    answer->status = top_answer(out, routes->tops, request->parameters, request->parameter_count);
+}
+
 static void refuse(struct answer *answer, FILE *out, unsigned status, const char *text)
 {
     answer->status = status;
@@ -90,7 +95,8 @@ static void choose(const struct routes *routes, const struct request *request, F
         refuse(answer, out, TOO_LARGE, "requests with a body are not answered here\n");
     } else if (route == NULL) {
         refuse(answer, out, NOT_FOUND,
-               "not here; /metrics is for Prometheus, / for people, /livez and /readyz for checks\n");
+               "not here; /metrics is for Prometheus, / for people, /api/v1/top for programs, /livez and /readyz for "
+               "checks\n");
     } else if (!is_get && !(is_options && route->options)) {
         answer->allow = route->options ? "GET, HEAD, OPTIONS" : "GET, HEAD";
         refuse(answer, out, NOT_ALLOWED, "only GET and HEAD\n");

@@ -3,11 +3,18 @@
 #define EXPORTER_SERVE_ROUTES_H
 
 #include "exporter/serve/source.h"
+#include "exporter/serve/top_query.h"
+
+struct tops;
+
+enum { REQUEST_PARAMETERS_MAX = 16 };
 
 struct request {
     const char *method, *path;
     const char *accept, *accept_encoding; /* NULL: not said */
     bool has_body;
+    struct parameter parameters[REQUEST_PARAMETERS_MAX]; /* behind the path; what comes on top is left out */
+    size_t parameter_count;
 };
 
 struct answer {
@@ -22,6 +29,7 @@ struct answer {
 
 struct routes {
     struct source *source;
+    struct tops *tops; /* NULL: none */
     char instance[SETTINGS_NAME_MAX];
 };
 

@@ -4,6 +4,7 @@
  * thread, so all state lives in the session (smfi_setpriv). */
 #include "milter/filter/filter.h"
 
+#include "conf/lib/top.h"
 #include "milter/filter/coverage.h"
 #include "milter/filter/current.h"
 #include "milter/filter/session.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 
 static const struct tally *tally;
-static bool want_bodies;
+static bool want_bodies, want_users, want_helo;
 static _Atomic bool want_listener;
 static _Atomic unsigned limit = 1;
 static _Atomic unsigned observed;
@@ -36,6 +37,9 @@ static const struct {
 /* Instead of the first, where milter.reinjection is set. */
 #define WITH_LISTENER "v {client_resolve} {daemon_addr} {daemon_port}"
 
+/* Instead of that of MAIL, where a set of users is kept. */
+#define WITH_USER "{auth_type} {tls_version} {auth_authen}"
+
 /* Stands in the place of a session from the negotiation to CONNECT, where the MTA was asked for macros. */
 static char macros_asked;
 
@@ -50,6 +54,8 @@ static void ask_macros(SMFICTX *context)
         const char *macros = asked[i].macros;
         if (asked[i].stage == SMFIM_CONNECT && atomic_load_explicit(&want_listener, memory_order_relaxed))
             macros = WITH_LISTENER;
+        if (asked[i].stage == SMFIM_ENVFROM && want_users)
+            macros = WITH_USER;
         smfi_setsymlist(context, asked[i].stage, (char *)(uintptr_t)macros);
     }
 }
@@ -142,8 +148,11 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
 
 static sfsistat on_helo(SMFICTX *context, char *name)
 {
-    (void)context;
-    (void)name;
+    struct session *session = want_helo ? enter(context) : NULL;
+    if (session == NULL)
+        return SMFIS_CONTINUE;
+    session_helo(session, name != NULL ? name : "");
+    session_leave(session);
     return SMFIS_CONTINUE;
 }
 
@@ -153,18 +162,19 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
     if (session == NULL)
         return SMFIS_CONTINUE;
     session_mail(session, arguments, macro(context, "{auth_type}"), macro(context, "{tls_version}"));
+    if (want_users)
+        session_user(session, macro(context, "{auth_authen}"));
     session_leave(session);
     return SMFIS_CONTINUE;
 }
 
 static sfsistat on_rcpt(SMFICTX *context, char **arguments)
 {
-    (void)arguments;
     struct session *session = enter(context);
     if (session == NULL)
         return SMFIS_CONTINUE;
-    session_rcpt(session, macro(context, "{rcpt_mailer}"), macro(context, "{rcpt_host}"),
-                 macro(context, "{rcpt_addr}"));
+    session_rcpt(session, arguments != NULL ? arguments[0] : NULL, macro(context, "{rcpt_mailer}"),
+                 macro(context, "{rcpt_host}"), macro(context, "{rcpt_addr}"));
     session_leave(session);
     return SMFIS_CONTINUE;
 }
@@ -273,6 +283,8 @@ bool filter_open(int listener, const struct settings *settings, const struct tal
     char connection[16];
     tally = tally_in_use;
     want_bodies = settings->milter_body != 0;
+    want_users = top_has(settings->top_sets, top_user);
+    want_helo = top_has(settings->top_sets, top_helo);
     snprintf(connection, sizeof connection, "fd:%d", listener);
     smfi_setmaxdatasize(1 << 20); /* sendmail may send headers longer than the 64 kB that libmilter takes by itself */
     if (smfi_register(description) != MI_SUCCESS)

@@ -4,6 +4,7 @@
 #include "milter/filter/control.h"
 #include "milter/filter/current.h"
 #include "milter/filter/filter.h"
+#include "milter/filter/report.h"
 #include "milter/handover.h"
 
 #include <malloc.h>
@@ -48,6 +49,7 @@ static bool start(int process, struct tally *tally, struct failure *failure)
     if (!tally_guard(tally, failure) || !current_replace(settings) ||
         !filter_open(HANDOVER_LISTENER, settings, tally, failure))
         return false;
+    report_open(HANDOVER_MEMORY, tally);
     tally_gauge_set(tally, gauge_sessions_active, 0);
     tally_gauge_set(tally, gauge_build_info + (unsigned)program_filter * version_COUNT, 1);
     return control_start(tally, failure);

@@ -6,6 +6,7 @@
 #include "milter/filter/macros.h"
 #include "milter/filter/peer.h"
 #include "milter/filter/reject.h"
+#include "milter/filter/report.h"
 #include "milter/filter/spam.h"
 #include "milter/filter/working.h"
 
@@ -46,6 +47,7 @@ struct session {
     int64_t busy_ns;    /* not yet counted */
     int working;        /* place among the callbacks under way */
     struct message message;
+    struct report report; /* for the open sets; the last */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -62,8 +64,10 @@ static uint64_t micros_since(const struct session *session, int64_t begun_ns)
 
 struct session *session_new(const struct settings *settings, const struct tally *tally)
 {
-    struct session *session = calloc(1, sizeof *session);
+    struct session *session = malloc(sizeof *session);
     if (session != NULL) {
+        memset(session, 0, offsetof(struct session, report));
+        report_begin(&session->report);
         session->settings = settings;
         session->tally = tally;
         session_enter(session);
@@ -135,6 +139,7 @@ void session_connect(struct session *session, const struct session_connection *c
         peer_of(connection->address, macros_mta(connection->mta_version), &session->settings->trusted_networks);
     session->reinjected = macros_name_listener(&session->settings->milter_reinjection, connection->daemon_address,
                                                connection->daemon_port);
+    report_client(&session->report, session->settings->top_sets, connection->address);
     if (!session->reinjected)
         count_connection(session, connection->client_resolve);
     tally_gauge_set(tally, gauge_filter_last_connection_timestamp_seconds, clock_ns(CLOCK_REALTIME) / 1000);
@@ -162,6 +167,11 @@ void session_unknown(struct session *session)
 {
     if (!session->reinjected)
         tally_add(session->tally, SERIES_0(unknown_commands_total), 1);
+}
+
+void session_helo(struct session *session, const char *name)
+{
+    report_helo(&session->report, name);
 }
 
 /* ---- a message ---- */
@@ -239,14 +249,23 @@ static void count_message(const struct session *session, const struct message *m
         count_passed(session, message);
 }
 
+/* The same for the open sets. */
+static void report_end(struct session *session, const struct message *message, enum label_verdict verdict)
+{
+    bool spam = verdict == verdict_passed && spam_verdict(&message->spam) == spam_spam;
+    report_message(&session->report, message->accepted + message->refused, message->refused, spam ? ring_spam : 0);
+}
+
 /* The end of a transaction, however it comes: everything is counted here. */
 static void message_end(struct session *session, enum label_verdict verdict)
 {
     struct message *message = &session->message;
     if (!message->open)
         return;
-    if (!session->reinjected)
+    if (!session->reinjected) {
         count_message(session, message, verdict);
+        report_end(session, message, verdict);
+    }
     if (verdict == verdict_passed)
         count_scan(session, message);
     count_busy(session);
@@ -298,8 +317,14 @@ void session_mail(struct session *session, char *const *arguments, const char *a
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
     message->source = peer_source(&session->peer, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
+    report_sender(&session->report, sender);
     if (message->source == source_bounce)
         coverage_saw_bounce(session->tally, session->peer.mta);
+}
+
+void session_user(struct session *session, const char *name)
+{
+    report_user(&session->report, name);
 }
 
 /* Is this an enhanced status code (RFC 3463), and nothing else? */
@@ -323,19 +348,28 @@ static bool was_refused(const struct session *session, const char *mailer, const
            (session->peer.mta != mta_postfix || (host != NULL && is_status_code(host)));
 }
 
-void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address)
+static void tell_recipient(struct session *session, const char *path, unsigned flags)
+{
+    if (!session->reinjected)
+        report_recipient(&session->report, path, flags);
+}
+
+void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address)
 {
     struct message *message = &session->message;
     if (!message->open)
         return;
     if (!was_refused(session, mailer, host)) {
         message->accepted++;
+        tell_recipient(session, path, 0);
         return;
     }
     struct reject reject = reject_classify(&session->settings->reject_texts, host, address);
     message->refused++;
     message->rejects[reject.class][reject.reply]++;
     message->codes[reject.code]++;
+    tell_recipient(session, path,
+                   ring_refused | (reject.class == class_user_unknown ? (unsigned)ring_unknown_user : 0));
 }
 
 void session_data(struct session *session)
@@ -390,6 +424,7 @@ void session_free(struct session *session)
         if (!session->mail_seen)
             tally_add(tally, SERIES_1(sessions_without_mail_total, session->peer.client), 1);
         tally_gauge_add(tally, gauge_sessions_active, -1);
+        report_session(&session->report);
     }
     session_leave(session);
     count_busy(session);

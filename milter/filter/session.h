@@ -41,13 +41,19 @@ struct session_connection {
 };
 void session_connect(struct session *session, const struct session_connection *connection);
 
+/* HELO or EHLO; the last one counts. */
+void session_helo(struct session *session, const char *name);
+
 /* MAIL: arguments as libmilter gives them, NULL-terminated: the reverse-path with or without brackets, then ESMTP parameters.
  * `auth_type` and `tls_version` are the macros of these names, or NULL: "PLAIN", "TLSv1.3". */
 void session_mail(struct session *session, char *const *arguments, const char *auth_type, const char *tls_version);
 
-/* RCPT: the macros {rcpt_mailer}, {rcpt_host}, {rcpt_addr}, each may be NULL. A recipient that the MTA itself refused comes with the
+/* After MAIL: the macro {auth_authen}, or NULL. */
+void session_user(struct session *session, const char *name);
+
+/* RCPT: the forward-path, or NULL; and the macros {rcpt_mailer}, {rcpt_host}, {rcpt_addr}, each may be NULL. A recipient that the MTA itself refused comes with the
  * mailer `error` (SMFIP_RCPT_REJ). */
-void session_rcpt(struct session *session, const char *mailer, const char *host, const char *address);
+void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address);
 
 void session_data(struct session *session);
 void session_header(struct session *session, const char *name, const char *value);

@@ -1,21 +1,27 @@
-/* milterscope-pusher: carries the tally to Redis and to the disk. Started by milterscope(8) with what it needs in descriptors 4 to 6.
+/* milterscope-pusher: carries the tally and the open sets to Redis, the tally to the disk. Started by milterscope(8) with what it needs in
+ * descriptors 4 to 7.
  *
- * One poll loop with a tick of 100 ms, whatever Redis does: heartbeat, messages of the supervisor, the push under way, the next push.
+ * One poll loop with a tick of 100 ms, whatever Redis does: heartbeat, messages of the supervisor, the rings of the filters, the push under
+ * way, the next push.
  * Hard to kill is not the aim: it may die at any time, what it sends can be sent again. */
 #include "conf/lib/log.h"
 #include "milter/handover.h"
 #include "milter/pusher/check_redis.h"
 #include "milter/pusher/copier.h"
+#include "milter/pusher/drain.h"
 #include "milter/pusher/push.h"
+#include "milter/pusher/sets.h"
 #include "milter/pusher/settle.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 100,
+    BUSY_MS = 10, /* while the rings fill fast */
     DELAY_LEAST_MS = 500,
     DELAY_MOST_MS = 10 * 1000,
     SLOW_MS = 30 * 1000,
@@ -29,6 +35,7 @@ static struct {
     struct tally tally;
     struct push *push;
     bool under_way;
+    bool busy;
     int64_t next_ms;
     int64_t delay_ms;     /* back-off after failures */
     unsigned repeated;    /* pushes in a row that had to be begun again at once */
@@ -136,6 +143,10 @@ static void receive(void)
             handover_send(HANDOVER_CONTROL, HANDOVER_REFUSED, -1);
         }
     }
+    if (message == HANDOVER_RING && fd >= 0) {
+        drain_add(fd);
+        fd = -1;
+    }
     self.ending = self.ending || message == HANDOVER_DRAIN || message == HANDOVER_STOP;
     self.cleanly = self.cleanly || message == HANDOVER_STOP;
     if (fd >= 0)
@@ -147,10 +158,11 @@ static bool round_of_loop(void)
 {
     struct pollfd wait[2] = {{.fd = HANDOVER_CONTROL, .events = POLLIN}};
     int64_t now_ms = tally_clock_ms();
-    int until_ms = (int)(self.next_ms - now_ms < TICK_MS ? self.next_ms - now_ms : TICK_MS);
+    const int tick_ms = self.busy ? BUSY_MS : TICK_MS;
+    int until_ms = (int)(self.next_ms - now_ms < tick_ms ? self.next_ms - now_ms : tick_ms);
     if (self.under_way) {
         int deadline_ms = push_wait(self.push, &wait[1]);
-        until_ms = deadline_ms < TICK_MS ? deadline_ms : TICK_MS;
+        until_ms = deadline_ms < tick_ms ? deadline_ms : tick_ms;
     }
     if (poll(wait, self.under_way ? 2 : 1, until_ms > 0 ? until_ms : 0) > 0 && wait[0].revents != 0)
         receive();
@@ -160,6 +172,8 @@ static bool round_of_loop(void)
         _exit(EX_DATAERR);
     }
     tally_beat(&self.tally);
+    sets_tick(time(NULL));
+    self.busy = drain_step(&self.tally);
     step_push(tally_clock_ms());
     return !(self.ending && !self.under_way && (self.last_push_begun || settle_wait(&self.tally)));
 }
@@ -174,6 +188,8 @@ static bool start(int process, struct failure *failure)
     catalogue_find_total("", 0); /* builds the index, before there are threads */
     tally_gauge_set(&self.tally, gauge_build_info + (unsigned)program_pusher * version_COUNT, 1);
     tally_gauge_set(&self.tally, gauge_redis_up + (unsigned)program_pusher, 0);
+    if (!sets_open(HANDOVER_MEMORY, settings, time(NULL), failure))
+        return false;
     self.push = push_new(&self.tally, atomic_fetch_add(&self.tally.header->starts, 1) + 1);
     if (self.push == NULL || !push_connect(self.push, settings))
         return fail(failure, EX_OSERR, "no memory");

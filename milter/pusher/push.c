@@ -4,6 +4,7 @@
 
 #include "conf/lib/log.h"
 #include "conf/lib/observable.h"
+#include "milter/pusher/publish.h"
 #include "milter/pusher/scripts.h"
 #include "milter/pusher/settle.h"
 
@@ -25,7 +26,8 @@ enum {
     TEXTS_BYTES = VALUE_BYTES * ((int)total_COUNT + (int)gauge_COUNT),
 };
 
-enum phase { phase_load, phase_settle, phase_push };
+enum phase { phase_load, phase_settle, phase_push, phase_sets };
+enum { SCRIPTS = 3 };
 
 struct push {
     const struct tally *tally;
@@ -40,7 +42,8 @@ struct push {
     unsigned left_counters; /* fields */
     int64_t full_ms;        /* when everything was last written */
     int64_t begun_us;
-    char push_sha[41], touch_sha[41];
+    char push_sha[41], touch_sha[41], sets_sha[41];
+    enum label_error said;         /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
     bool hidden[metric_COUNT];     /* totals that cannot be observed */
@@ -85,6 +88,7 @@ struct push *push_new(const struct tally *tally, uint32_t epoch)
     push->tally = tally;
     push->epoch = epoch;
     push->full = true;
+    push->said = error_COUNT;
     return push;
 }
 
@@ -95,6 +99,7 @@ bool push_connect(struct push *push, const struct settings *settings)
     push->settings = settings;
     push->redis = redis_open(settings, "milterscope-pusher");
     push->push_sha[0] = '\0';
+    publish_anew();
     return push->redis != NULL;
 }
 
@@ -223,9 +228,9 @@ void push_begin(struct push *push, bool last)
     push->last = last;
     push->begun_us = clock_us(CLOCK_MONOTONIC);
     if (push->push_sha[0] == '\0') {
-        static const char *const scripts[] = {script_push, script_touch};
+        static const char *const scripts[SCRIPTS] = {script_push, script_touch, script_sets};
         push->phase = phase_load;
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < SCRIPTS; i++)
             redis_command(push->redis, 3, (const char *const[]){"SCRIPT", "LOAD", scripts[i]}, NULL);
     } else if (atomic_load(&push->tally->header->state) == tally_settling) {
         push->phase = phase_settle;
@@ -275,8 +280,8 @@ static enum push_result refused(struct push *push, const struct redis_reply *rep
 
 static enum push_result take_scripts(struct push *push)
 {
-    char *const shas[] = {push->push_sha, push->touch_sha};
-    for (size_t i = 0; i < 2; i++) {
+    char *const shas[SCRIPTS] = {push->push_sha, push->touch_sha, push->sets_sha};
+    for (size_t i = 0; i < SCRIPTS; i++) {
         const struct redis_reply *reply = redis_reply(push->redis, i);
         if (redis_reply_kind(reply) != redis_string) {
             push->push_sha[0] = '\0';
@@ -303,6 +308,18 @@ static enum push_result count_written(struct push *push)
     return push_written;
 }
 
+/* Goes on with the open sets where it is time for them; else the push is over. */
+static enum push_result begin_sets(struct push *push, enum push_result result)
+{
+    int64_t now_ms = tally_clock_ms();
+    if (!publish_due(now_ms, push->last) ||
+        publish_ask(push->redis, push->sets_sha, push->settings, push->tally, now_ms) == 0)
+        return result;
+    push->phase = phase_sets;
+    redis_start(push->redis, push->settings->redis_timeout);
+    return push_pending;
+}
+
 static enum push_result take_push(struct push *push)
 {
     const struct redis_reply *reply = redis_reply(push->redis, 0);
@@ -313,11 +330,32 @@ static enum push_result take_push(struct push *push)
     if (strcmp(redis_reply_text(word, NULL), "again") == 0) {
         log_info("Redis does not hold what was left there: everything is written again");
         push->full = true;
+        publish_anew();
         return push_again;
     }
     if (redis_reply_kind(touched) == redis_error_reply)
         return refused(push, touched);
-    return count_written(push);
+    return begin_sets(push, count_written(push));
+}
+
+/* The open sets are best effort: what Redis does not take of them fails no push. It is counted, and said once for each reason. */
+static enum push_result take_sets(struct push *push)
+{
+    const struct redis_reply *wrong = publish_take(push->redis);
+    if (wrong == NULL) {
+        push->said = error_COUNT;
+        return push_written;
+    }
+    bool is_error = redis_reply_kind(wrong) == redis_error_reply;
+    const char *text = is_error ? redis_reply_text(wrong, NULL) : "an answer that no script of ours gives";
+    enum label_error error = is_error ? redis_classify(text) : error_protocol;
+    tally_add(push->tally, SERIES_1(push_errors_total, error), 1);
+    if (error == error_noscript)
+        push->push_sha[0] = '\0';
+    if (error != push->said)
+        log_warning("Redis does not take the open sets: %s", text);
+    push->said = error;
+    return push_written;
 }
 
 enum push_result push_step(struct push *push)
@@ -325,8 +363,12 @@ enum push_result push_step(struct push *push)
     enum redis_progress progress = redis_step(push->redis);
     if (progress == redis_pending)
         return push_pending;
-    if (progress == redis_failed)
+    if (progress == redis_failed) {
+        publish_failed();
         return failed(push, redis_error(push->redis), redis_error_text(push->redis));
+    }
+    if (push->phase == phase_sets)
+        return take_sets(push);
     if (push->phase == phase_load)
         return take_scripts(push);
     if (push->phase == phase_push)

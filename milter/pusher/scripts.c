@@ -5,3 +5,4 @@
     __asm__(".pushsection .rodata\n.global " #name "\n" #name ":\n.incbin \"" file "\"\n.byte 0\n.popsection\n")
 INCLUDE(script_push, "milter/pusher/push.lua");
 INCLUDE(script_touch, "milter/pusher/touch.lua");
+INCLUDE(script_sets, "milter/pusher/sets.lua");

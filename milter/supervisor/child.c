@@ -2,6 +2,7 @@
 #include "milter/supervisor/child.h"
 
 #include "milter/handover.h"
+#include "milter/supervisor/rings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ static int move(int fd)
 }
 
 /* In the child, between fork and exec. */
-static void become(const char *path, int listener, int settings, int tally, int control, char *process)
+static void become(const char *path, int listener, int settings, int tally, int control, int memory, char *process)
 {
     char *arguments[] = {(char *)(uintptr_t)path, process, NULL};
     sigset_t none;
@@ -38,30 +39,34 @@ static void become(const char *path, int listener, int settings, int tally, int 
     settings = move(settings);
     tally = move(tally);
     control = move(control);
+    memory = move(memory);
     if (place(listener, HANDOVER_LISTENER) && place(settings, HANDOVER_SETTINGS) && place(tally, HANDOVER_TALLY) &&
-        place(control, HANDOVER_CONTROL)) {
+        place(control, HANDOVER_CONTROL) && place(memory, HANDOVER_MEMORY)) {
         if (listener < 0)
             close(HANDOVER_LISTENER);
-        close_range(HANDOVER_CONTROL + 1, ~0u, 0);
+        close_range(memory < 0 ? HANDOVER_MEMORY : HANDOVER_MEMORY + 1, ~0u, 0);
         execv(path, arguments);
     }
     dprintf(STDERR_FILENO, "%s cannot be started: %s\n", path, strerror(errno));
     _exit(EX_OSFILE);
 }
 
-static bool start_with(struct child *child, const char *path, int listener, int settings, const struct tally *tally,
+static bool start_with(struct child *child, const char *path, int listener, int settings, const struct child_kit *kit,
                        struct failure *failure)
 {
-    int pair[2];
+    const struct tally *tally = kit->tally;
+    int pair[2], memory = kit->sets;
     char process[12];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return fail(failure, EX_OSERR, "no socket pair for %s: %s", path, strerror(errno));
     child->control = pair[0];
     child->process = tally_process_add(tally, getpid());
+    if (listener >= 0)
+        child->ring = rings_add(&memory);
     snprintf(process, sizeof process, "%d", child->process);
     pid_t pid = child->process < 0 ? -1 : fork();
     if (pid == 0)
-        become(path, listener, settings, tally->fd, pair[1], process);
+        become(path, listener, settings, tally->fd, pair[1], memory, process);
     int error = child->process < 0 ? EAGAIN : errno;
     close(pair[1]);
     if (pid < 0) {
@@ -85,7 +90,7 @@ bool child_start(struct child *child, const char *program, int listener, const s
     int settings = settings_seal(kit->settings, failure);
     if (settings < 0)
         return false;
-    bool started = start_with(child, path, listener, settings, kit->tally, failure);
+    bool started = start_with(child, path, listener, settings, kit, failure);
     close(settings);
     return started;
 }
@@ -118,6 +123,7 @@ void child_forget(struct child *child, const struct tally *tally)
     tally_process_remove(tally, child->process);
     if (child->control >= 0)
         close(child->control);
+    rings_close(child->ring);
     *child = CHILD_NONE;
 }
 

@@ -10,6 +10,7 @@ struct child {
     pid_t pid;   /* 0: none */
     int process; /* block in the tally */
     int control; /* our end of the socket pair */
+    int ring;    /* of a filter, see rings.h */
     bool ready;
     bool refused; /* it could not take the settings of a reload */
     bool told;    /* that it is to end */
@@ -18,13 +19,14 @@ struct child {
     int64_t draining_since_ms; /* 0: not draining */
 };
 
-#define CHILD_NONE ((struct child){.process = -1, .control = -1})
+#define CHILD_NONE ((struct child){.process = -1, .control = -1, .ring = -1})
 
 /* What every child is started with. */
 struct child_kit {
     const char *directory; /* where the programs are */
     const struct settings *settings;
     const struct tally *tally;
+    int sets; /* memory of the pusher's open sets; -1: none */
 };
 
 /* Starts `program` ("milterscope-filter"); `listener` is -1 for a program that needs none. */

@@ -11,6 +11,7 @@
 #include "milter/supervisor/orphans.h"
 #include "milter/supervisor/place.h"
 #include "milter/supervisor/pusher_watch.h"
+#include "milter/supervisor/rings.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -213,7 +214,8 @@ static bool start(struct failure *failure)
     if (!open_signals(failure) || !find_programs(failure) || !place_take(&self.settings, failure) ||
         !make_tally(failure))
         return false;
-    self.kit = (struct child_kit){self.directory, &self.settings, &self.tally};
+    self.kit =
+        (struct child_kit){self.directory, &self.settings, &self.tally, rings_open_sets(self.settings.run_directory)};
     if (filters_open(&self.filters, &self.kit, failure)) {
         if (pusher_open(&self.pusher, &self.kit, failure))
             return true;
@@ -267,6 +269,7 @@ static bool round_of_loop(void)
     reap(now_ms);
     filters_step(&self.filters, now_ms);
     pusher_step(&self.pusher, now_ms);
+    rings_step(&self.pusher.child);
     look_at_refusals();
     beat(now_ms);
     if (self.stopping && filters_gone(&self.filters) && !self.pusher.stopping)

@@ -1,5 +1,7 @@
 /* Fuzzes the life of sessions: the input is a script of events, in any order, with texts of any content, in two sessions that take
  * turns. Whatever comes, each MAIL ends in one verdict, each refused recipient in one class and one code, and nobody is left behind. */
+#include "conf/lib/top.h"
+#include "milter/filter/report.h"
 #include "milter/filter/session.h"
 #include "tests/unit/tally_form.h"
 
@@ -79,6 +81,8 @@ static void play_connect(struct script *script, struct session *session)
         .daemon_port = next_text(script, 3),
     };
     session_connect(session, &connection);
+    const char *helo = next_text(script, 1);
+    session_helo(session, helo != NULL ? helo : "");
 }
 
 static void play_mail(struct script *script, struct session *session)
@@ -93,6 +97,7 @@ static void play_mail(struct script *script, struct session *session)
     }
     char *tls_version = next_text(script, 3);
     session_mail(session, count == 0 ? NULL : arguments, next_text(script, 4), tls_version);
+    session_user(session, next_text(script, 3));
 }
 
 /* Plays one event, and notes what must come of it. */
@@ -123,7 +128,8 @@ static void play(struct script *script, struct truth *truth)
     } else if (event == RCPT || event == REFUSED) {
         char *mailer = event == REFUSED ? error : next_text(script, 0);
         char *host = next_text(script, 1);
-        session_rcpt(session, mailer, host, next_text(script, 2));
+        char *address = next_text(script, 2);
+        session_rcpt(session, next_text(script, 3), mailer, host, address);
         truth->recipients += open_message[i];
     } else if (event == DATA) {
         session_data(session);
@@ -145,6 +151,17 @@ static void play(struct script *script, struct truth *truth)
     } else {
         session_leave(session);
     }
+}
+
+/* A ring that nobody empties: what finds room is a record, all else is dropped. */
+static void begin_ring(void)
+{
+    struct ring_header *ring;
+    struct failure failure;
+    int fd = ring_make(&ring, &failure);
+    if (fd < 0)
+        abort();
+    report_open(fd, &tally);
 }
 
 static uint64_t sum(unsigned first, unsigned last)
@@ -195,6 +212,8 @@ static void judge(const struct truth *truth)
                 sum(total_message_seconds, total_message_seconds_LAST - 1) == passed &&
                 sum(total_null_sender_total, total_null_sender_total_LAST) <= truth->mails &&
                 of_verdict(verdict_throttled) + of_verdict(verdict_blocked) == 0 &&
+                sum(total_ring_records_total, total_ring_dropped_total_LAST) ==
+                    truth->connections + truth->mails + truth->recipients &&
                 atomic_load(&tally.self->gauges[gauge_sessions_active]) == 0;
     for (unsigned i = 0; i < total_COUNT; i++)
         good = good && atomic_load(&tally.totals[i]) < UINT64_C(1) << 50;
@@ -206,8 +225,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct script script = {.data = data, .size = size};
     struct truth truth = {.connections = 0};
-    if (tally.header == NULL)
+    if (tally.header == NULL) {
         form_fresh(&tally);
+        settings.top_sets = (1 << top_COUNT) - 1;
+        begin_ring();
+    }
     for (unsigned i = 0; i < total_COUNT; i++)
         atomic_store(&tally.totals[i], 0);
     tally_gauge_set(&tally, gauge_sessions_active, 0);

@@ -71,6 +71,10 @@ void script_begin(struct script *s, struct mta *m, uint64_t number, const struct
 {
     *s = (struct script){.m = m, .mix = mix, .count = count, .number = number};
     s->random = mix->seed * 0x2545f4914f6cdd1dU + number;
+    if (mix->flood > 0 && draw_share(s, mix->steady))
+        s->heavy = 1;
+    while (s->heavy > 0 && s->heavy < STEADY && draw_share(s, 0.5))
+        s->heavy++;
     s->tls = draw_share(s, mix->tls);
     s->authenticated = draw_share(s, mix->authenticated);
 }
@@ -82,6 +86,13 @@ static int say_connect(struct script *s)
     /* 198.18.0.0/15 is set aside for measurements */
     snprintf(address, sizeof(address), "198.%u.%u.%u", 18 + (client >> 16 & 1), client >> 8 & 255, client & 255);
     snprintf(name, sizeof(name), "host-%u.example.net", client);
+    if (s->mix->flood > 0) {
+        client = (unsigned)(s->number % s->mix->flood);
+        snprintf(address, sizeof(address), "%u.%u.%u.%u", 10 + (client >> 24), client >> 16 & 255, client >> 8 & 255,
+                 client & 255);
+    }
+    if (s->heavy > 0)
+        snprintf(address, sizeof(address), "192.0.2.%u", s->heavy);
     snprintf(both, sizeof(both), "%s [%s]", name, address);
     uint16_t number = (uint16_t)(1024 + draw_below(s, 60000));
     snprintf(port, sizeof(port), "%u", number);
@@ -106,10 +117,21 @@ static int say_offer(struct script *s)
     return mta_offer(s->m, MTA_VERSION, MTA_ACTIONS, MTA_PROTOCOL);
 }
 
+/* The same each time in a session. */
+static int say_helo_name(struct script *s)
+{
+    char name[64] = "client.example.net";
+    if (s->heavy > 0)
+        snprintf(name, sizeof(name), "steady-%u.example", s->heavy);
+    else if (s->mix->flood > 0)
+        snprintf(name, sizeof(name), "helo-%u.example.net", (unsigned)(s->number % s->mix->flood));
+    return mta_helo(s->m, name);
+}
+
 static int say_helo(struct script *s)
 {
     s->phase = SCRIPT_HELO_TLS;
-    return mta_helo(s->m, "client.example.net");
+    return say_helo_name(s);
 }
 
 static int say_helo_tls(struct script *s)
@@ -120,13 +142,17 @@ static int say_helo_tls(struct script *s)
     mta_macro(s->m, "tls_version", "TLSv1.3");
     mta_macro(s->m, "cipher", "TLS_AES_256_GCM_SHA384");
     mta_macro(s->m, "cipher_bits", "256");
-    return mta_helo(s->m, "client.example.net");
+    return say_helo_name(s);
 }
 
 static int say_mail(struct script *s)
 {
     char address[64], angled[80];
     snprintf(address, sizeof(address), "sender-%u@example-%u.net", draw_below(s, 1000), draw_below(s, 50));
+    if (s->heavy > 0)
+        snprintf(address, sizeof(address), "sender@mail.heavy-%u.example", s->heavy);
+    else if (s->mix->flood > 0)
+        snprintf(address, sizeof(address), "sender@flood-%u.example", (unsigned)(s->number % s->mix->flood));
     snprintf(angled, sizeof(angled), "<%s>", address);
     mta_macro(s->m, "i", NULL);
     mta_macro(s->m, "auth_type", s->authenticated ? "PLAIN" : NULL);
@@ -138,6 +164,8 @@ static int say_mail(struct script *s)
     s->recipient = s->accepted = s->header = 0;
     s->aborting = draw_share(s, s->mix->aborted);
     s->count->messages++;
+    if (s->heavy > 0)
+        s->count->steady[s->heavy - 1]++;
     s->phase = SCRIPT_RCPT;
     return mta_mail(s->m, (const char *const[]){angled, "SIZE=4711", NULL});
 }

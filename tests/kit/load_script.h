@@ -17,12 +17,18 @@ struct load_mix {
     unsigned headers;    /* per message */
     unsigned body;       /* bytes, where the filter asks for bodies */
     unsigned clients;    /* distinct client addresses */
+    unsigned flood;      /* distinct clients, sender domains and HELO names of a flood; 0: none */
+    double steady;       /* share of the flood's sessions that come from one of STEADY heavy hitters instead */
     double refused;      /* share of recipients that the MTA refuses */
     double aborted;      /* share of messages that end after DATA without an end of message */
     double tls;          /* share of sessions with STARTTLS, that is a second HELO */
     double authenticated;
     const char *mta; /* macro v */
 };
+
+/* Session n of a flood is client n % flood, 10.0.0.0 and upwards, with a HELO name and a sender domain of its own, drawn from nobody. Heavy
+ * hitter 1 is 192.0.2.1, steady-1.example, mail.heavy-1.example, and comes half of the times, the next a quarter, and so on. */
+enum { STEADY = 5 };
 
 /* What was said, in the words of the filter's verdicts. A message that a broken connection or a filter's refusal
  * cut short is among messages only. */
@@ -32,7 +38,8 @@ struct load_count {
     uint64_t rejected; /* every recipient was refused */
     uint64_t lost;     /* ended after DATA */
     uint64_t recipients, refused;
-    uint64_t stopped; /* replies other than "continue" */
+    uint64_t stopped;        /* replies other than "continue" */
+    uint64_t steady[STEADY]; /* messages of each heavy hitter */
 };
 
 enum script_phase {
@@ -63,7 +70,8 @@ struct script {
     enum script_phase phase; /* what is said next */
     enum script_phase said;  /* what was said last */
     bool tls, authenticated, aborting;
-    bool refusing; /* the recipient said last was refused by the MTA */
+    unsigned heavy; /* which of the heavy hitters it is, from 1; 0: none */
+    bool refusing;  /* the recipient said last was refused by the MTA */
 };
 
 void script_begin(struct script *s, struct mta *m, uint64_t number, const struct load_mix *mix,

@@ -250,6 +250,10 @@ static void report(struct load *l)
     printf("{");
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         printf("\"%s\": %llu,%s", counts[i].name, (unsigned long long)counts[i].value, i % 5 == 4 ? "\n " : " ");
+    printf("\"steady\": [");
+    for (int i = 0; i < STEADY; i++)
+        printf("%s%llu", i == 0 ? "" : ", ", (unsigned long long)l->count.steady[i]);
+    printf("],\n ");
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f,\n", seconds, cpu);
     printf(" \"transactions_per_second\": %.1f,\n", (double)l->count.messages / seconds);
     printf(" \"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}}\n", latency_us(l, 0.5),
@@ -272,6 +276,8 @@ static const char usage_text[] =
     "  --refused SHARE    of recipients (0.1)      --aborted SHARE        of messages after DATA (0.05)\n"
     "  --tls SHARE        of sessions (0.3)        --authenticated SHARE  of sessions (0.1)\n"
     "  --clients N        distinct addresses (500)\n"
+    "  --flood N          distinct addresses, HELO names and sender domains, one a session (0: none)\n"
+    "  --steady SHARE     of the flood's sessions, from five heavy hitters (0)\n"
     "  --seed N           (1)\n"
     "  --mta TEXT         macro v (Postfix 3.7.11)\n";
 
@@ -321,6 +327,8 @@ static int read_options(struct settings *set, int argc, char **argv)
         {"aborted", &mix->aborted, NULL, NULL, 0, 1},
         {"tls", &mix->tls, NULL, NULL, 0, 1},
         {"authenticated", &mix->authenticated, NULL, NULL, 0, 1},
+        {"flood", NULL, NULL, &mix->flood, 0, 1e9},
+        {"steady", &mix->steady, NULL, NULL, 0, 1},
         {"seed", NULL, &mix->seed, NULL, 0, 1e15},
     };
     enum { ROWS = sizeof(rows) / sizeof(rows[0]), MTA = ROWS };

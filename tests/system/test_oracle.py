@@ -41,6 +41,8 @@ COUNTERS = [
     "infected_total",
     "auth_results_total",
     "sessions_unobserved_total",
+    "ring_records_total",
+    "ring_dropped_total",
 ]
 HISTOGRAMS = ["message_bytes", "message_recipients", "spam_score", "received_hops"]
 TIMES = ["session_seconds", "message_seconds"]

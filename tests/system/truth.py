@@ -92,6 +92,7 @@ class Truth:
     def session(self, client, at_least, at_most, mail, resolve="unknown", tls="none"):
         """A session that is over. `mail`: whether the filter saw a MAIL. `resolve`, `tls`: None where there is none."""
         self.add("connections_total", client=client)
+        self.add("ring_records_total")
         if resolve:
             self.add("client_name_total", resolve=resolve)
         if not mail:
@@ -113,6 +114,7 @@ class Truth:
         """A transaction that is over."""
         source = what.source
         self.add("messages_total", source=source, verdict=what.verdict)
+        self.add("ring_records_total", 1 + what.accepted + len(what.refused))
         self.add("recipients_total", what.accepted, source=source, outcome="accepted")
         self.add("recipients_total", len(what.refused), source=source, outcome="refused")
         for refusal in what.refused:

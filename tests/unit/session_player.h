@@ -93,10 +93,10 @@ static inline bool player_callback(struct player *player, const char *name, char
     } else if (strcmp(name, "mail!") == 0) {
         session_mail(session, NULL, NULL, NULL);
     } else if (strcmp(name, "rcpt") == 0) {
-        session_rcpt(session, *rest == '\0' ? NULL : rest, NULL, NULL);
+        session_rcpt(session, "<user@example.org>", *rest == '\0' ? NULL : rest, NULL, NULL);
     } else if (strcmp(name, "refuse") == 0) {
         *second = '\0';
-        session_rcpt(session, "error", rest, second + 1);
+        session_rcpt(session, "<user@example.org>", "error", rest, second + 1);
     } else if (strcmp(name, "data") == 0) {
         session_data(session);
     } else if (strcmp(name, "header") == 0) {

@@ -25,9 +25,9 @@ enum { OPTIONS = sizeof options / sizeof options[0] };
 /* The types that write an int64_t write eight bytes, whatever the field has. */
 static void test_field_sizes(void **state)
 {
-    static const struct option_type *const numbers[] = {&option_log_level, &option_log_target, &option_mta_kind,
-                                                        &option_octal,     &option_number,     &option_seconds,
-                                                        &option_boolean,   &option_scope,      &option_spam_scanner};
+    static const struct option_type *const numbers[] = {
+        &option_log_level, &option_log_target, &option_mta_kind, &option_octal,        &option_number,
+        &option_seconds,   &option_boolean,    &option_scope,    &option_spam_scanner, &option_top_sets};
     (void)state;
     for (size_t i = 0; i < OPTIONS; i++) {
         bool is_number = false;

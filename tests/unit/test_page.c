@@ -18,7 +18,7 @@ static void write_page(const char *instance, const struct view *view)
     free(page);
     FILE *out = open_memstream(&page, &length);
     assert_non_null(out);
-    page_write(out, instance, view);
+    page_write(out, instance, view, NULL);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(strlen(page), length);
 }

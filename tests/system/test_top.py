@@ -1,0 +1,316 @@
+"""Open sets: top lists at /api/v1/top against the truth of mail that was scripted, whatever is killed or away.
+
+FLOOD=10000000 makes the flood one of ten million distinct clients, domains and names; it takes half an hour or more."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from exporter import ask
+from kit.figures import figure
+from kit.place import program
+from kit.process import run
+from kit.procfs import frozen
+from kit.programs import Exporter
+from kit.servers import Postfix, Redis
+from kit.smtp import Smtp
+from kit.wait import wait_until
+from mail import TEXT, Session, attached, send
+from scope import Scope, site_in
+from truth import metric
+
+ALL = ["client", "sender_domain", "recipient_domain", "user", "unknown_recipient", "helo"]
+RECORDS, DROPPED = metric("ring_records_total"), metric("ring_dropped_total")
+FLOOD = int(os.environ.get("FLOOD", "20000"))  # distinct clients, domains and HELO names
+
+
+def top(exporter, set, **parameters):
+    """The answer to a question; None: it is none yet."""
+    query = "&".join(f"{name}={value}" for name, value in {"set": set, **parameters}.items())
+    answer = ask(exporter, "GET", f"/api/v1/top?{query}")
+    answer.json = json.loads(answer.content)
+    return answer
+
+
+def rows(exporter, set, **parameters):
+    """{member: (messages, recipients, refused, spam)}; empty while Redis cannot be read."""
+    entries = top(exporter, set, hours=2, **parameters).json.get("top", [])
+    return {entry["member"]: tuple(entry[by] for by in ("messages", "recipients", "refused", "spam")) for entry in entries}
+
+
+def wait_rows(exporter, set, expected, **parameters):
+    seen = lambda: rows(exporter, set, **parameters)  # noqa: E731
+    wait_until(lambda: seen() == expected, lambda: f"{set} is {expected}; it is {seen()}", interval=0.5)
+
+
+def started(parts, name, redis, socket=None, group=None, sets=ALL, **changes):
+    """A milterscope and its exporter."""
+    site = site_in(parts, name, redis.url, socket, group=group, top={"sets": sets}, **changes)
+    return SimpleNamespace(scope=parts.start(Scope(site)), exporter=parts.start(Exporter(site)), site=site)
+
+
+@pytest.fixture
+def node(own_parts, request, redis, postfix, milter_socket):
+    """With all sets, behind `postfix`."""
+    name = request.node.name.removeprefix("test_")
+    return started(own_parts, name, redis, milter_socket, postfix.account()["group"])
+
+
+def one_mail(postfix, sender, recipients, helo="client.test", spam=False, source=None):
+    """Says who refused: the recipients that were not accepted."""
+    refused = []
+    with Smtp(postfix.address, source) as smtp:
+        smtp.greet()
+        smtp.command(f"EHLO {helo}", 250)
+        smtp.command(f"MAIL FROM:<{sender}>", 250)
+        for recipient in recipients:
+            reply = smtp.command(f"RCPT TO:<{recipient}>")
+            if reply[0] != 250:
+                refused.append(recipient)
+        if len(refused) < len(recipients):
+            smtp.command("DATA", 354)
+            smtp.body(("X-Spam-Status: Yes, score=9\n" if spam else "") + TEXT, 250)
+        smtp.quit()
+    return refused
+
+
+# ---- what is counted ----
+
+
+def test_scripted_mail(node, postfix):
+    """Lists equal the truth, member by member."""
+    plan = [
+        ("a@Mail.One.CO.UK", ["alice@example.test", "bob@example.test"], "one.test", False, "127.0.0.1"),
+        ("b@one.co.uk", ["alice@example.test", "Nobody@example.test"], "ONE.test", True, "127.0.0.2"),
+        ("c@two.example", ["nobody@example.test", "who@elsewhere.test"], "two.test", False, "127.0.0.2"),
+        ("", ["alice@example.test"], "[127.0.0.3]", False, "127.0.0.3"),
+    ]
+    for _ in range(2):
+        for sender, recipients, helo, spam, source in plan:
+            one_mail(postfix, sender, recipients, helo, spam, source)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (2, 4, 0, 0), "127.0.0.2": (4, 8, 6, 2), "127.0.0.3": (2, 2, 0, 0)})
+    wait_rows(node.exporter, "sender_domain", {"one.co.uk": (4, 8, 2, 2), "two.example": (2, 4, 4, 0), "<>": (2, 2, 0, 0)})
+    wait_rows(node.exporter, "recipient_domain", {"example.test": (8, 12, 4, 2), "elsewhere.test": (2, 2, 2, 0)})
+    wait_rows(node.exporter, "unknown_recipient", {"nobody@example.test": (0, 4, 4, 0)}, by="refused")
+    wait_rows(node.exporter, "helo", {"one.test": (4, 8, 2, 2), "two.test": (2, 4, 4, 0), "[127.0.0.3]": (2, 2, 0, 0)})
+    answer = top(node.exporter, "client", by="refused", hours=2, limit=1).json
+    assert [entry["member"] for entry in answer["top"]] == ["127.0.0.2"]
+    assert (answer["top"][0]["share"], answer["top"][0]["error"], answer["bound"]) == (1.0, 0, 0)
+    assert (answer["distinct"], answer["instances"], answer["totals"]["recipients"]) == (3, 1, 14)
+    page = ask(node.exporter, "GET", "/").content.decode()
+    assert "<td><bdi>127.0.0.2</bdi></td><td>4</td><td>8</td><td>6</td><td>2</td>" in page
+    assert "&lt;&gt;</bdi>" in page
+    counts = node.scope.dump().values
+    assert (counts[RECORDS], counts[DROPPED]) == (8 + 8 + 14, 0)  # sessions, messages, recipients
+    assert not [series for series in counts if "one.co.uk" in series or "127.0.0" in series]
+
+
+def test_hostile_names(node, postfix):
+    """What a client says is data, in JSON and on the page."""
+    names = ['"><script>alert(1)</script>', "x{}\\\"',", "a" * 300 + ".test"]
+    for name in names:
+        one_mail(postfix, "a@ext.test", ["alice@example.test"], helo=name)
+    wait_until(lambda: sum(count[0] for count in rows(node.exporter, "helo").values()) == 3, "three messages", interval=0.5)
+    assert all(len(member) <= 255 for member in rows(node.exporter, "helo"))
+    page = ask(node.exporter, "GET", "/").content.decode()
+    assert "<script>" not in page
+
+
+def test_people_are_not_asked_for(own_parts, redis, postfix, milter_socket):
+    """By default no name of a person leaves the filter."""
+    site = site_in(own_parts, "default_sets", redis.url, milter_socket, group=postfix.account()["group"])
+    scope, exporter = own_parts.start(Scope(site)), own_parts.start(Exporter(site))
+    one_mail(postfix, "a@ext.test", ["alice@example.test", "nobody@example.test"])
+    wait_rows(exporter, "recipient_domain", {"example.test": (1, 2, 1, 0)})
+    for set in ("user", "unknown_recipient", "helo"):
+        answer = top(exporter, set)
+        assert (answer.status, set in answer.json["error"]) == (404, True)
+    assert b"nobody" not in (scope.site.run_directory / "open-sets").read_bytes()
+    keys = redis.command("KEYS", f"ms1:{{{site.instance}}}:*")
+    assert {key.split(":")[3] for key in keys if ":top:" in key} == {"client", "sender_domain", "recipient_domain"}
+    assert not [key for key in keys if ":top:" in key and "nobody" in "".join(redis.hash(key))]
+
+
+def test_privacy(own_parts, redis, postfix, milter_socket):
+    node = started(own_parts, "privacy", redis, milter_socket, postfix.account()["group"], privacy=True)
+    for source in ("127.0.1.1", "127.0.1.2", "127.0.2.1"):
+        one_mail(postfix, "a@[192.0.2.77]", ["alice@example.test"], helo=f"[{source}]", source=source)
+    expected = {"127.0.1.0/24": (2, 2, 0, 0), "127.0.2.0/24": (1, 1, 0, 0)}
+    wait_rows(node.exporter, "client", expected)
+    wait_rows(node.exporter, "helo", expected)
+    wait_rows(node.exporter, "sender_domain", {"192.0.2.0/24": (3, 3, 0, 0)})
+    kept = (node.site.run_directory / "open-sets").read_bytes()
+    assert b"127.0.1.0/24" in kept and not [word for word in (b"127.0.1.1", b"127.0.1.2", b"192.0.2.77") if word in kept]
+
+
+# ---- questions ----
+
+
+def test_questions(node):
+    wait_until(lambda: top(node.exporter, "client").status == 200, "a list")
+    answer = top(node.exporter, "client")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    for query in ("", "?set=clients", "?set=client&hours=25", "?set=client&by=size", "?set=client&limit=0", "?set=client&x=1"):
+        answer = ask(node.exporter, "GET", f"/api/v1/top{query}")
+        assert (answer.status, list(json.loads(answer.content))) == (400, ["error"])
+    assert ask(node.exporter, "POST", "/api/v1/top?set=client").status == 405
+
+
+# ---- what is killed or away ----
+
+
+def test_pusher_killed(node, postfix):
+    """Again and again; what was counted in this hour stays, and nothing is counted twice."""
+    for number in range(1, 5):
+        send(postfix, 3)
+        node.scope.wait_child("pusher", node.scope.signal_child("pusher", signal.SIGKILL))
+    send(postfix, 3)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (15, 15, 0, 0)})
+    counts = node.scope.dump().values
+    assert (counts[RECORDS], counts[DROPPED]) == (5 + 15 + 15, 0)
+
+
+def test_filter_killed(node, postfix):
+    """What it had put into its ring counts, though it is gone before the pusher looks."""
+    with frozen(node.scope.child("pusher")):
+        send(postfix, 4)
+        node.scope.wait_value(4 + 4 + 1, "ring_records_total")
+        killed = node.scope.signal_child("filter", signal.SIGKILL)
+        node.scope.wait_child("filter", killed)
+    send(postfix, 2)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (6, 6, 0, 0)})
+
+
+def test_all_restarted(node, postfix):
+    """The hour outlives also a supervisor that is killed."""
+    send(postfix, 3)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (3, 3, 0, 0)})
+    node.scope.kill()
+    node.scope.start()
+    send(postfix, 2)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (5, 5, 0, 0)})
+    node.scope.restart()
+    send(postfix, 2)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (7, 7, 0, 0)})
+
+
+def test_redis_away(own_parts, postfix, milter_socket):
+    """It is drained all the same; and what Redis missed comes into it."""
+    folder = SimpleNamespace(disk=own_parts.folder.disk / "away_redis")
+    folder.disk.mkdir()
+    redis = own_parts.start(Redis(folder))
+    node = started(own_parts, "away", redis, milter_socket, postfix.account()["group"])
+    send(postfix)
+    wait_rows(node.exporter, "client", {"127.0.0.1": (1, 1, 0, 0)})
+    redis.stop()
+    figures = load(node.site, "--transactions", 4000)
+    wait_until(lambda: top(node.exporter, "client").status == 503, "the exporter sees that Redis is away")
+    assert "top lists are only in Redis" in top(node.exporter, "client").json["error"]
+    counts = node.scope.dump().values
+    assert counts[RECORDS] + counts[DROPPED] == events(figures) + 3
+    assert counts[DROPPED] == 0
+    redis.start()
+    seen = lambda: top(node.exporter, "client", hours=2).json.get("totals", {}).get("messages")  # noqa: E731
+    wait_until(lambda: seen() == figures["transactions"] + 1, lambda: f"all messages; it is {seen()}", interval=0.5)
+    redis.command("FLUSHALL")
+    wait_until(lambda: seen() == figures["transactions"] + 1, lambda: f"again; it is {seen()}", interval=0.5)
+
+
+def test_pusher_away(node):
+    """The ring fills, the filter does not wait, and what is dropped is counted to the record."""
+    with frozen(node.scope.child("pusher")):
+        figures = load(node.site, "--transactions", 5000)
+        counts = node.scope.dump().values
+    assert counts[RECORDS] + counts[DROPPED] == events(figures)
+    assert counts[DROPPED] > 0
+    seen = lambda: Counter(top(node.exporter, "client", hours=2).json.get("totals", {}))  # noqa: E731
+    wait_until(lambda: 0 < seen()["messages"] < figures["transactions"], seen, interval=0.5)
+    figure(f"ring: of {events(figures)} records with a pusher that stood still {counts[DROPPED]} were dropped")
+
+
+# ---- several instances ----
+
+
+def test_fleet(own_parts, redis):
+    """The sum of two."""
+    folder = SimpleNamespace(disk=own_parts.folder.disk / "fleet_redis")
+    folder.disk.mkdir()
+    redis = own_parts.start(Redis(folder))
+    sites = [site_in(own_parts, f"fleet{number}", redis.url) for number in (1, 2)]
+    figures = []
+    for number, site in enumerate(sites):
+        own_parts.start(Scope(site))
+        figures.append(load(site, "--transactions", 1000, "--clients", 50 + 50 * number, "--seed", number))
+    exporter = own_parts.start(Exporter(site_in(own_parts, "fleet_exporter", redis.url, exporter={"scope": "fleet"})))
+    messages = sum(figure["transactions"] for figure in figures)
+    seen = lambda: top(exporter, "client", hours=2, limit=1000).json  # noqa: E731
+    wait_until(lambda: seen().get("totals", {}).get("messages") == messages, seen, interval=1)
+    answer = seen()
+    assert answer["instances"] == 2
+    assert sum(entry["messages"] for entry in answer["top"]) == messages
+    assert sum(entry["recipients"] for entry in answer["top"]) == sum(figure["recipients"] for figure in figures)
+    assert 90 <= answer["distinct"] <= 110 and len(answer["top"]) <= 100
+
+
+# ---- a flood ----
+
+
+def load(site, *options):
+    seconds = min(3600, 600 + FLOOD // 1000)
+    command = [program("kit/milter-load"), "--seconds", seconds, *options, f"unix:{site.milter_socket}"]
+    return json.loads(run(command, seconds + 300))
+
+
+def events(figures):
+    return figures["transactions"] + figures["recipients"] + figures["sessions"]
+
+
+def resident(pid):
+    """Kilobytes."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
+def test_flood(own_parts, redis):
+    """Memory stays flat, and who is truly heavy is in the list within the bound."""
+    node = started(own_parts, "flood", redis)
+    options = ["--messages", 1, "--recipients", 1, "--headers", 1, "--flood", FLOOD * 2, "--steady", 0.1]
+    processes = {
+        "filter": node.scope.child("filter"),
+        "pusher": node.scope.child("pusher"),
+        "exporter": node.exporter.process.pid,
+        "redis": redis.pid,
+    }
+    half = load(node.site, *options, "--transactions", FLOOD // 2, "--seed", 1)
+    wait_until(lambda: len(rows(node.exporter, "client")) == 100, "a list", interval=0.5)
+    before = {name: resident(pid) for name, pid in processes.items()}
+    began = time.monotonic()
+    whole = load(node.site, *options, "--transactions", FLOOD, "--seed", 2)
+    took = time.monotonic() - began
+    total = half["transactions"] + whole["transactions"]
+    seen = lambda: top(node.exporter, "client", hours=2).json.get("totals", {}).get("messages")  # noqa: E731
+    wait_until(lambda: seen() == total, lambda: f"{total} messages; it is {seen()}", interval=0.5)
+    after = {name: resident(pid) for name, pid in processes.items()}
+    counts = node.scope.dump().values
+    assert counts[RECORDS] + counts[DROPPED] == events(half) + events(whole)
+    assert counts[DROPPED] == 0
+    truth = [one + other for one, other in zip(half["steady"], whole["steady"], strict=True)]
+    names = {"client": "192.0.2.{}", "helo": "steady-{}.example", "sender_domain": "heavy-{}.example"}
+    for set, form in names.items():
+        answer = top(node.exporter, set, hours=2).json
+        bound = sum(answer["totals"].values()) / 1000  # N / m
+        entries = {entry["member"]: entry for entry in answer["top"]}
+        assert answer["bound"] <= 2 * bound
+        for number, messages in enumerate(truth, 1):
+            if messages > bound:
+                entry = entries[form.format(number)]
+                assert entry["messages"] <= messages <= entry["messages"] + entry["error"]
+                assert entry["error"] <= bound
+    grown = {name: after[name] - before[name] for name in processes}
+    figure(f"flood of {total} messages, {whole['transactions'] / took:.0f} a second; kB more than before: {grown}")
+    assert all(kilobytes < 4096 for kilobytes in grown.values()), (before, after)
