@@ -99,6 +99,7 @@ struct redis_reader *redis_reader_new(void)
     reader->functions.createArray = create_bounded_array;
     reader->hiredis->fn = &reader->functions;
     reader->hiredis->privdata = reader;
+    reader->hiredis->maxbuf = 0; /* else it wants a smaller buffer after a long reply, and aborts where it gets none */
     return reader;
 }
 

@@ -6,7 +6,6 @@
 #include "milter/filter/current.h"
 #include "milter/filter/filter.h"
 #include "milter/filter/gate.h"
-#include "milter/filter/unread.h"
 #include "milter/filter/working.h"
 #include "milter/handover.h"
 
@@ -110,14 +109,6 @@ static bool callbacks_go_on(void)
     return oldest_ns == 0 || (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - oldest_ns < STUCK_MS * INT64_C(1000000);
 }
 
-static void look_for_forgotten(void)
-{
-    unsigned forgotten = unread_hang_up(tally_clock_ms());
-    if (forgotten > 0)
-        log_warning("hung up on %u sessions that libmilter did not go on with: it got no thread for them", forgotten);
-    tally_add(tally, SERIES_0(sessions_unobserved_total), forgotten);
-}
-
 static void *run(void *unused)
 {
     (void)unused;
@@ -128,7 +119,6 @@ static void *run(void *unused)
         if (callbacks_go_on())
             tally_beat(tally);
         current_reap();
-        look_for_forgotten();
         if (drain_begun_ms != 0) {
             continue_drain();
             continue;

@@ -90,15 +90,6 @@ unsigned gate_connections(void)
     return count_files(is_connected);
 }
 
-void gate_each_connection(void (*look)(int fd))
-{
-    rewinddir(files);
-    for (const struct dirent *entry; (entry = readdir(files)) != NULL;) {
-        if (entry->d_name[0] != '.' && is_connected(atoi(entry->d_name)))
-            look(atoi(entry->d_name));
-    }
-}
-
 struct pollfd gate_wait(void)
 {
     return (struct pollfd){.fd = shedding ? listener : -1, .events = POLLIN};

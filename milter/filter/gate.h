@@ -22,9 +22,6 @@ unsigned gate_open_files(void);
 /* Connected sockets: sessions, and connections that libmilter accepted and that have not said anything yet. */
 unsigned gate_connections(void);
 
-/* Calls `look` for each of them. */
-void gate_each_connection(void (*look)(int fd));
-
 /* Sheds connections while nearly all of `most` descriptors are in use; to be called often. Returns how many were turned away. */
 unsigned gate_shed(unsigned most);
 

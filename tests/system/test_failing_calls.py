@@ -7,6 +7,7 @@ call, for all n. NUMBER=n or PLACE=p, as a failure names it, tries one."""
 import contextlib
 import gzip
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -33,6 +34,7 @@ from truth import metric
 
 AT_ONCE = 4  # they wait most of the time
 CROWD = 8
+PATIENCE = 5.0  # seconds of a client, as of an MTA; without a thread for a session, libmilter forgets it
 CLIENT_SECONDS = 0.005  # libmilter's thread stays with a session for a millisecond, then its poll has it
 KINDS = ["memory", "calls"]
 PASSED = metric("messages_total", source="external", verdict="passed")
@@ -40,13 +42,13 @@ SYSEXITS = range(64, 79)
 
 
 class Conversation:
-    """A session with one message; the filter may hang up at any time. `pause`: seconds that the client takes for a
+    """A session with one message; the filter may hang up at any time, or not answer. `pause`: seconds that the client takes for a
     command. `asked`, `answered`: whether the end of the message was sent, and whether the answer to it came."""
 
     def __init__(self, path, pause=0):
         self.pause = pause
         self.asked = self.answered = False
-        with contextlib.suppress(ConnectionError, FileNotFoundError), Wire(path) as wire:
+        with contextlib.suppress(ConnectionError, FileNotFoundError, TimeoutError), Wire(path, PATIENCE) as wire:
             self.talk(wire)
 
     def talk(self, wire):
@@ -223,6 +225,11 @@ class Served(Exporter):
         assert passed in (1, None)
         return passed == 1
 
+    def top(self):
+        response = self.ask("/api/v1/top?set=client")
+        if response and response.status == 200:
+            assert json.loads(response.content)["set"] == "client"
+
     def wait_ready(self):
         wait_until(lambda: (response := self.ask("/readyz")) and response.status == 200, "it is ready")
         wait_until(self.is_whole, "a scrape")
@@ -239,6 +246,7 @@ class Served(Exporter):
             self.wait_ready()
             self.is_whole(Accept_Encoding="gzip")
             self.ask("/")
+            self.top()
             self.process.send(signal.SIGUSR1)
             self.wait_ready()
             assert self.stop() == 0

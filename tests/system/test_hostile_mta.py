@@ -121,7 +121,6 @@ def test_answers_are_not_read(scope):
     """Until nothing more can be written on either side."""
     bounds, sent, truth = Bounds(), 0, Expected()
     bounds.surely("connections", "messages", *GOOD_SESSION)
-    bounds.most["unobserved"] += 1  # the filter may hang up in the end, where what it does not read stays so
     with scope.wire() as wire:
         wire.ask(START + mail(), STARTED + b"c")
         wire.socket.settimeout(0.5)

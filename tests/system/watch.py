@@ -5,9 +5,10 @@
     figure(watch.check(scope.counts()))      # afterwards, so that nothing is shown later than the truth was read
 
 Counters, and buckets and sums of histograms, are read from /metrics every 200 ms. A step back is allowed once for each
-new tally id, which is what every collector takes for a reset. The ids are read from the files of the tallies; `sites`
-are those whose totals may be shown, where two machines have one name."""
+new tally id, which is what every collector takes for a reset. The ids are read from the files of the tallies: for the
+node its own, for the fleet those of all `sites`, whose totals may be shown where two machines have one name."""
 
+import contextlib
 import http.client
 import struct
 import threading
@@ -83,9 +84,10 @@ class Watch:
 
     def __init__(self, exporter, fleet=None, sites=None):
         self.sites = sites or [exporter.site]
-        self.ids = {}  # that were seen in the tallies, in the order of their coming
-        self.node = Watched("node", exporter, None, self.count_ids)
-        self.fleet = fleet and Watched("fleet", fleet, exporter.site.instance, self.count_ids)
+        self.ids = set()  # (site, tally id) that were seen
+        own = exporter.site
+        self.node = Watched("node", exporter, None, lambda: self.count_ids([own]))
+        self.fleet = fleet and Watched("fleet", fleet, own.instance, lambda: self.count_ids(self.sites))
         self.watched = [each for each in (self.node, self.fleet) if each]
         self.ending = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(each,)) for each in self.watched]
@@ -93,18 +95,18 @@ class Watch:
 
     def run(self, watched):
         while not self.ending.is_set():
-            self.count_ids()
+            self.count_ids(self.sites)
             watched.scrape()
             self.ending.wait(INTERVAL)
 
-    def count_ids(self):
+    def count_ids(self, sites):
+        """So many were seen in the tallies of these."""
+        folders = {site.run_directory for site in sites}
         with self.lock:
-            for site in self.sites:
-                try:
-                    self.ids[Tally(site.run_directory).id] = True
-                except (OSError, struct.error):
-                    pass  # there is none now
-            return len(self.ids)
+            for folder in {site.run_directory for site in self.sites} | folders:
+                with contextlib.suppress(OSError, struct.error):  # there is none now
+                    self.ids.add((folder, Tally(folder).id))
+            return len({identity for folder, identity in self.ids if folder in folders})
 
     def wait(self, scrapes=2):
         """For so many more answers, of each exporter: what is so now has been shown."""
