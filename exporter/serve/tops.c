@@ -15,6 +15,7 @@
 enum {
     EVERY_MS = 2 * 1000,
     FLEET_EVERY_MS = 10 * 1000,
+    REFUSED_MS = 60 * 1000,     /* a wrong password stays wrong until somebody does something */
     AGAIN_MS = 10 * 60 * 1000,  /* a past hour is read again after this */
     AFTERMATH_SECONDS = 3 * 60, /* in which an hour that is over may still be written */
     PAST_EACH = 3,              /* past hours that are read in one round */
@@ -43,6 +44,7 @@ struct tops {
     struct redis *redis;
     unsigned instances;
     char names[ROSTER_MAX][SETTINGS_NAME_MAX];
+    bool refused; /* it was the password */
     bool fits[BATCH];
     char why[TOPS_TROUBLE_MAX];
 };
@@ -79,8 +81,10 @@ static bool exchange(struct tops *tops)
             return false;
         }
     }
-    if (progress == redis_failed)
+    if (progress == redis_failed) {
         snprintf(tops->why, sizeof tops->why, "%s", redis_error_text(tops->redis));
+        tops->refused = redis_error(tops->redis) == error_auth;
+    }
     return progress == redis_done;
 }
 
@@ -257,11 +261,18 @@ static bool obey(struct tops *tops)
     return !stopping;
 }
 
+static int interval_ms(const struct tops *tops)
+{
+    int usual = tops->settings.exporter_scope == scope_fleet ? FLEET_EVERY_MS : EVERY_MS;
+    return tops->refused ? REFUSED_MS : usual;
+}
+
 static void *run(void *context)
 {
     struct tops *tops = context;
     while (obey(tops)) {
         tops->why[0] = '\0';
+        tops->refused = false;
         bool good = tops->redis != NULL && read_all(tops);
         if (!good && tops->redis != NULL)
             redis_hang_up(tops->redis);
@@ -270,7 +281,7 @@ static void *run(void *context)
         pthread_mutex_lock(&tops->lock);
         memcpy(tops->trouble, tops->why, sizeof tops->trouble);
         pthread_mutex_unlock(&tops->lock);
-        wait_or_end(tops, NULL, tops->settings.exporter_scope == scope_fleet ? FLEET_EVERY_MS : EVERY_MS);
+        wait_or_end(tops, NULL, interval_ms(tops));
     }
     redis_close(tops->redis);
     return NULL;

@@ -236,7 +236,7 @@ def test_run_directory_has_no_room_for_a_second_tally(own_parts, tight, postfix,
     filler = tight.mounts.fill(tight.run_directory)
     for expected in (2, 3):
         scope.restart()
-        assert not scope.lines("memory")
+        assert not scope.lines("anonymous memory")
         send(postfix)
         wait_in_redis(redis, scope, expected)
     filler.unlink()

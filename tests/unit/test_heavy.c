@@ -85,7 +85,7 @@ static void check(void)
 static unsigned zipf(void)
 {
     double x = exp(drand48() * log(MEMBERS)) - 1;
-    return x < MEMBERS ? (unsigned)x : MEMBERS - 1;
+    return x < (double)MEMBERS ? (unsigned)x : MEMBERS - 1;
 }
 
 static void test_zipf(void **state)
