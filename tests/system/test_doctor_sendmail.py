@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import pytest
-from diagnosis import Doctor
+from diagnosis import Doctor, needs_open_folders
 from kit.place import free_port, server_program
 from kit.process import run
 from kit.servers import Redis
@@ -196,7 +196,8 @@ def test_more_sessions_than_we_take(sendmail, scope):
     sendmail.cure("the MTA may have 11 sessions at a time, milterscope takes 10 (milter.max_sessions)")
 
 
-def test_runs_as_somebody(sendmail, scope):
+def test_runs_as_somebody(parts, sendmail, scope):
+    needs_open_folders(parts)
     sendmail.write(OURS + "define(`confRUN_AS_USER', `news:news')dnl\n")
     sendmail.cure(f"sendmail runs as news, which may not open the socket {scope.site.milter_socket}")
 
