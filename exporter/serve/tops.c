@@ -256,7 +256,7 @@ static bool obey(struct tops *tops)
     pthread_mutex_unlock(&tops->lock);
     if (reloaded || tops->redis == NULL) {
         redis_close(tops->redis);
-        tops->redis = redis_open(&tops->settings, "milterscope-exporter");
+        tops->redis = redis_open(&tops->settings, "milterscope-exporter-top");
     }
     return !stopping;
 }

@@ -165,7 +165,7 @@ def wait_read(server, exporters):
     """So many exporters ask this one."""
 
     def asking():
-        return sum("name=milterscope-exporter" in line for line in server.command("CLIENT", "LIST"))
+        return sum("name=milterscope-exporter " in line for line in server.command("CLIENT", "LIST"))
 
     wait_until(lambda: asking() == exporters, lambda: f"{exporters} exporters ask {server.folder.name}; {asking()} do")
 
