@@ -129,7 +129,8 @@ def test_two_hundred_instances(own_parts, redis, real):
         own = {field: f"{i * 1000 + n}.000000" if "." in value else i * 1000 + n for n, (field, value) in enumerate(totals.items())}
         instances.append(Instance(f"mx{i}.example", own, gauges, f"{i:032x}"))
     fleet.push(*instances)
-    fleet.wait({up(instance.name): 1 for instance in instances})
+    shown_up = lambda text: all(f"\n{up(instance.name)} 1\n" in text for instance in instances)  # noqa: E731
+    wait_until(lambda: shown_up(fleet.text()), "all are up")  # reading them all as metrics takes seconds
     text, openmetrics = fleet.text(), fleet.text(Accept=OPENMETRICS)  # at once: gauges live for a minute
     metrics = Metrics(text)
     shown = {}
