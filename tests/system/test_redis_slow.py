@@ -19,8 +19,10 @@ from kit.wait import wait_until
 from line import FOREIGN, Line, exporter_beside, harmed
 from load import messages
 from scope import Scope, site_in
+from truth import metric
 from watch import Watch
 
+ERRORS = metric("push_errors_total")
 IMPATIENT = 0.8  # seconds; redis.timeout
 
 
@@ -94,9 +96,13 @@ def cut(line, trace, place):
     # Between two answers nothing fails.
     over = lambda: line.failed("connect") > failed or line.counted("push_total") > pushed + 1  # noqa: E731
     wait_until(over, "the pusher knows", interval=0.02)
-    least, before = totals(line.scope.tally()), trace.latest()
-    following = trace.after(before.at).totals
-    return {name: (value, following.get(name)) for name, value in least.items() if following.get(name, 0) < value}
+    least = totals(line.scope.tally())
+    meta = line.redis.hash(line.site.key("meta"))
+    under_way = (int(meta["epoch"]), int(meta["seq"]) + 1)  # it may have begun before that
+    following = trace.after(under_way).totals
+    # An error of that very push is in the next one.
+    counted = {name: value for name, value in least.items() if not name.startswith(ERRORS)}
+    return {name: (value, following.get(name)) for name, value in counted.items() if following.get(name, 0) < value}
 
 
 def cut_all(line, cuts):
