@@ -31,7 +31,7 @@ define(`confDELIVERY_MODE', `q')dnl
 FEATURE(`no_default_msa')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
-DAEMON_OPTIONS(`Name=MTA, Port=smtp, Addr=127.0.0.1')dnl
+DAEMON_OPTIONS(`Name=MTA, Port=25, Addr=127.0.0.1')dnl
 """
 END = """MAILER(`local')dnl
 MAILER(`smtp')dnl
