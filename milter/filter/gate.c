@@ -10,15 +10,25 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SHED_LEFT = 16, RESUME_LEFT = 48, TURNED_AWAY_MOST = 1000 }; /* descriptors left; at a time */
+enum { WAKE_MS = 6000, WAKE_STEP_MS = 10 }; /* libmilter waits 5 s for a connection, then looks anew */
 
 static DIR *files;
 static int listener = -1; /* a second descriptor of the socket, kept behind the gate */
 static int never = -1;
 static int spare = -1; /* given up for a moment to accept a connection that is turned away */
 static bool shedding;
+static int64_t opened_ms; /* when it was let in again last; 0: never */
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 bool gate_prepare(struct failure *failure)
 {
@@ -41,10 +51,25 @@ static bool keep_out(void)
     return dup2(never, HANDOVER_LISTENER) >= 0;
 }
 
-/* Puts the socket there again, and wakes libmilter, which would wait at the eventfd for some seconds more. */
+/* Puts the socket there again. */
 static bool let_in(void)
 {
-    return dup2(listener, HANDOVER_LISTENER) >= 0 && eventfd_write(never, 1) == 0;
+    opened_ms = clock_ms();
+    return dup2(listener, HANDOVER_LISTENER) >= 0;
+}
+
+/* May libmilter still wait at the eventfd? Its poll(2) is woken by what stood there when it began, and looks then at what stands there
+ * now: it has to be woken when the socket has something for it, and not before. */
+static bool waits_behind(void)
+{
+    return listener >= 0 && !shedding && opened_ms != 0 && clock_ms() - opened_ms < WAKE_MS;
+}
+
+static void wake(void)
+{
+    struct pollfd wait = {.fd = listener, .events = POLLIN};
+    if (poll(&wait, 1, 0) == 1 && eventfd_write(never, 1) == 0)
+        poll(NULL, 0, WAKE_STEP_MS); /* it may sleep over an error: no busy loop until it looks */
 }
 
 void gate_close(void)
@@ -92,7 +117,7 @@ unsigned gate_connections(void)
 
 struct pollfd gate_wait(void)
 {
-    return (struct pollfd){.fd = shedding ? listener : -1, .events = POLLIN};
+    return (struct pollfd){.fd = shedding || waits_behind() ? listener : -1, .events = POLLIN};
 }
 
 /* Accepts what waits, and hangs up. */
@@ -121,5 +146,7 @@ unsigned gate_shed(unsigned most)
         shedding = keep_out();
     else if (shedding && open_files + RESUME_LEFT < most)
         shedding = !let_in();
+    if (waits_behind())
+        wake();
     return shedding ? turn_away() : 0;
 }

@@ -25,7 +25,7 @@ unsigned gate_connections(void);
 /* Sheds connections while nearly all of `most` descriptors are in use; to be called often. Returns how many were turned away. */
 unsigned gate_shed(unsigned most);
 
-/* What to wait for while shedding; a descriptor of -1 at other times. */
+/* What to wait for while shedding, and for some seconds behind it; a descriptor of -1 at other times. */
 struct pollfd gate_wait(void);
 
 #endif

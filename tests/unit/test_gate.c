@@ -5,6 +5,10 @@
 #include "milter/handover.h"
 #include "milter/supervisor/milter_socket.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
 /* Puts the socket where the supervisor puts it. Descriptors up to HANDOVER_CONTROL are taken, as in a filter. */
 static int listener;
 
@@ -73,7 +77,6 @@ static void test_gate(void **state)
 
     int fifth = dial();
     assert_int_equal(gate_shed(files + many), 0);
-    assert_int_equal(gate_wait().fd, -1);
     assert_true(is_readable(HANDOVER_LISTENER)); /* it waited, and is taken */
     assert_false(is_hung_up_on(fifth));
 
@@ -87,8 +90,66 @@ static void test_gate(void **state)
         close(all[i]);
 }
 
+static _Atomic pid_t thread_id;
+
+/* Waits for a connection as libmilter does, though longer. */
+static void *wait_for_connection(void *unused)
+{
+    (void)unused;
+    thread_id = gettid();
+    return poll(&(struct pollfd){HANDOVER_LISTENER, POLLIN, 0}, 1, 120 * 1000) == 1 ? &thread_id : NULL;
+}
+
+static bool thread_sleeps(void)
+{
+    char path[64], state = '?';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread_id);
+    FILE *in = fopen(path, "re");
+    if (in == NULL)
+        return false;
+    int found = fscanf(in, "%*d (%*[^)]) %c", &state);
+    fclose(in);
+    return found == 1 && state == 'S';
+}
+
+static void wait_until_thread_sleeps(void)
+{
+    while (thread_id == 0 || !thread_sleeps())
+        poll(NULL, 0, 10);
+}
+
+/* Libmilter waits where it was kept out. It is woken when the first connection is there for it, which is a while after it is let in. */
+static void test_wake(void **state)
+{
+    struct failure failure;
+    pthread_t thread;
+    struct timespec deadline;
+    void *woken = NULL;
+    (void)state;
+    assert_true(gate_prepare(&failure));
+    assert_int_equal(gate_shed(gate_open_files()), 0);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_connection, NULL), 0);
+    wait_until_thread_sleeps();
+    assert_int_equal(gate_shed(gate_open_files() + 100), 0);
+    poll(NULL, 0, 100); /* whatever woke it: it sleeps again */
+    wait_until_thread_sleeps();
+    int fd = dial();
+    struct pollfd wait = gate_wait();
+    assert_int_equal(poll(&wait, 1, 0), 1);
+    assert_int_equal(gate_shed(gate_open_files() + 100), 0);
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 30;
+    assert_int_equal(pthread_timedjoin_np(thread, &woken, &deadline), 0);
+    assert_non_null(woken);
+    close(fd);
+    gate_close();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_gate, begin, folder_tear_down)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_gate, begin, folder_tear_down),
+        cmocka_unit_test_setup_teardown(test_wake, begin, folder_tear_down),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
