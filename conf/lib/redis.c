@@ -38,6 +38,7 @@ struct redis {
     int64_t address_deadline;
     int connect_error; /* errno of the last address that failed */
     int fd;
+    unsigned connections;
     struct redis_reader *reader;
     int64_t deadline; /* microseconds of CLOCK_MONOTONIC */
     enum label_error error;
@@ -170,6 +171,7 @@ static bool step_connect(struct redis *redis)
     if (connected != 1)
         return next_address(redis, connected == 0 ? ETIMEDOUT : errno);
     redis->reader = redis_reader_new();
+    redis->connections++;
     return redis->reader == NULL ? give_up(redis, error_other, "no memory") : prepare_greeting(redis);
 }
 
@@ -285,6 +287,11 @@ static void begin(struct redis *redis)
 void redis_hang_up(struct redis *redis)
 {
     disconnect(redis);
+}
+
+unsigned redis_connections(const struct redis *redis)
+{
+    return redis->connections;
 }
 
 void redis_command(struct redis *redis, size_t count, const char *const *arguments, const size_t *lengths)

@@ -42,6 +42,9 @@ void redis_close(struct redis *redis);
  * server is not, or not now, the one to talk to. The replies stay. */
 void redis_hang_up(struct redis *redis);
 
+/* How many connections were made so far: two exchanges with the same number had the same one. */
+unsigned redis_connections(const struct redis *redis);
+
 /* Adds a command to the exchange in preparation. Arguments are copied; lengths NULL: NUL-terminated. */
 void redis_command(struct redis *redis, size_t count, const char *const *arguments, const size_t *lengths);
 

@@ -119,6 +119,36 @@ void tally_reset(const struct tally *tally)
     atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);
 }
 
+void tally_keep(const struct tally *tally, const uint64_t *totals)
+{
+    for (unsigned i = 0; i < total_COUNT; i++) {
+        if (totals[i] > atomic_load_explicit(&tally->base[i], memory_order_relaxed))
+            atomic_store_explicit(&tally->base[i], totals[i], memory_order_relaxed);
+    }
+}
+
+void tally_go_ahead(const struct tally *tally)
+{
+    atomic_store(&tally->header->ahead, tally_is_ahead);
+}
+
+void tally_keep_all(const struct tally *tally)
+{
+    if (atomic_load(&tally->header->state) == tally_settling)
+        return; /* the base says what may be raised */
+    for (unsigned i = 0; i < total_COUNT; i++)
+        atomic_store_explicit(&tally->base[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
+                              memory_order_relaxed);
+}
+
+/* Before, so that a reader that comes next finds what others have shown; after, for what those showed that came between. */
+void tally_end_ahead(const struct tally *tally)
+{
+    tally_keep_all(tally);
+    atomic_store(&tally->header->ahead, tally_ahead_ends);
+    tally_keep_all(tally);
+}
+
 void tally_id_text(const struct tally *tally, char text[33])
 {
     tally_file_id_text(tally->header, text);

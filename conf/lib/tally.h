@@ -20,7 +20,7 @@
 
 #define TALLY_FILE "conversation.tally"
 enum {
-    TALLY_VERSION = 1,
+    TALLY_VERSION = 2,
     TALLY_PROCESSES = 16,       /* supervisor, pusher, filters that drain */
     TALLY_STALE_MS = 10 * 1000, /* a heartbeat older than this is not a live process */
     TALLY_SETTLE_MS = 60 * 1000 /* how long totals may wait for Redis after a power failure */
@@ -29,6 +29,14 @@ enum {
 enum tally_state {
     tally_running = 1,
     tally_settling, /* begun from a copy that may be older than what Redis holds: totals are absent until the pusher decides */
+};
+
+/* What a reader may show. A total that was shown must not be lower after a power failure, so readers show only the part that is *kept*
+ * elsewhere; while Redis is away for long they show all, and the copy on the disk bears a mark of it first. */
+enum tally_ahead {
+    tally_kept_only = 0,
+    tally_is_ahead, /* readers show the totals themselves: the next boot after a power failure begins a new tally id */
+    tally_ahead_ends, /* readers show what is kept, which is all that they have shown; Redis does not hold all of it yet */
 };
 
 struct tally_header {
@@ -49,10 +57,12 @@ struct tally_header {
     _Atomic uint32_t state;   /* enum tally_state */
     _Atomic uint32_t starts;  /* starts of the pusher: the epoch of its writes */
     _Atomic int64_t begun_ms; /* CLOCK_BOOTTIME when the supervisor made this file */
+    _Atomic uint64_t
+        server; /* the Redis server, as long as it holds what it took, that keeps the totals; 0: not known */
+    _Atomic uint32_t ahead; /* enum tally_ahead */
 
     /* Only in a copy. */
-    uint32_t clean; /* 1: made at a clean stop, nothing was counted since */
-    uint32_t unused;
+    uint32_t clean;         /* 1: made at a clean stop, nothing was counted since */
     uint64_t copy_checksum; /* of totals and names */
 
     uint64_t run; /* random: tells this run from any other, also from one that took over a copy of this file */
@@ -68,7 +78,8 @@ struct tally {
     struct tally_header *header;
     struct tally_header form; /* as it was: where everything lies is read here, since others can write to the file */
     _Atomic uint64_t *totals;
-    _Atomic uint64_t *base;     /* while settling: the part of each total that was not counted by this run */
+    _Atomic uint64_t
+        *base; /* the part of each total that is kept elsewhere; while settling, what was not counted by this run */
     struct tally_process *self; /* this process' block, or NULL */
     int fd;
 };
@@ -134,8 +145,24 @@ void tally_beat(const struct tally *tally);
 /* ---- pusher ---- */
 
 /* Writes a copy to the state directory: temporary file, fsync, rename. May block for as long as the disk does: own thread. `clean`
- * only when nothing can be counted any more. */
-bool tally_copy(const struct tally *tally, const char *state_directory, bool clean, struct failure *failure);
+ * only when nothing can be counted any more; `ahead`: readers show, or are about to show, more than is kept. */
+struct tally_marks {
+    bool clean, ahead;
+};
+bool tally_copy(const struct tally *tally, const char *state_directory, struct tally_marks marks,
+                struct failure *failure);
+
+/* Puts the mark `ahead` on the copy that is there, in place, so that it works on a full disk too. May block. true also where there is no
+ * copy. */
+bool tally_mark_ahead(const char *state_directory, struct failure *failure);
+
+/* `totals` are kept elsewhere: Redis has taken them. All: a clean copy holds them. */
+void tally_keep(const struct tally *tally, const uint64_t *totals);
+void tally_keep_all(const struct tally *tally);
+
+/* Lets readers show the totals themselves, and no more: then all that they can have shown counts as kept, until Redis has it. */
+void tally_go_ahead(const struct tally *tally);
+void tally_end_ahead(const struct tally *tally);
 
 /* The values of the tally that this process has mapped: as tally_view_read, memory operations only. */
 void tally_snapshot(const struct tally *tally, struct snapshot *snapshot);
@@ -164,6 +191,9 @@ bool tally_view_outdated(const struct tally_view *view, const char *directory);
 
 /* Reads all values, by name, as the series of this build. has_totals is false while settling. false when the file was cut. */
 bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot);
+
+/* The same with the totals that may be shown: their kept part, or all where the tally is ahead (enum tally_ahead). */
+bool tally_view_read_kept(const struct tally_view *view, struct snapshot *snapshot);
 
 /* Does a process of it live (heartbeat not older than TALLY_STALE_MS)? */
 bool tally_view_alive(const struct tally_view *view);

@@ -42,7 +42,7 @@ const _Atomic uint64_t *tally_file_totals(const struct tally_header *header)
     return (const _Atomic uint64_t *)((const char *)header + header->totals_at);
 }
 
-static const _Atomic uint64_t *base_of(const struct tally_header *header)
+const _Atomic uint64_t *tally_file_base(const struct tally_header *header)
 {
     return (const _Atomic uint64_t *)((const char *)header + header->base_at);
 }
@@ -136,7 +136,7 @@ size_t tally_file_bytes(const struct tally_header *from)
 }
 
 /* Takes over all totals of `from` by name: those of this build into their slots, the others behind, with their names from `name`
- * on. While settling the base is what the copy held, else it is the total itself. Returns where the names end. */
+ * on. What a copy holds is kept, the tally of this boot knows what was kept of it. Returns where the names end. */
 static char *carry_over(const struct tally_header *from, bool keep_base, const struct tally *tally, char *name)
 {
     unsigned next = total_COUNT;
@@ -149,7 +149,7 @@ static char *carry_over(const struct tally_header *from, bool keep_base, const s
             name = stpcpy(name, old) + 1;
         uint64_t value = atomic_load_explicit(&tally_file_totals(from)[i], memory_order_relaxed);
         atomic_store(&tally->totals[slot], value);
-        atomic_store(&tally->base[slot], keep_base ? atomic_load(&base_of(from)[i]) : value);
+        atomic_store(&tally->base[slot], keep_base ? atomic_load(&tally_file_base(from)[i]) : value);
     }
     return name;
 }
@@ -169,6 +169,8 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
         for (int i = 0; i < 2; i++)
             atomic_store(&header->id[i], atomic_load(&from->id[i]));
         atomic_store(&header->starts, atomic_load(&from->starts));
+        atomic_store(&header->server, atomic_load(&from->server));
+        atomic_store(&header->ahead, inheritance->keep_base ? atomic_load(&from->ahead) : (unsigned)tally_kept_only);
     } else {
         tally_file_new_id(header);
     }
@@ -236,7 +238,7 @@ const char *tally_file_check(const struct tally_header *header, size_t bytes)
     if (!names_are_sound(header))
         return "its names are damaged";
     return tally_file_plausible(tally_file_totals(header), header->total_count) &&
-                   tally_file_plausible(base_of(header), header->total_count)
+                   tally_file_plausible(tally_file_base(header), header->total_count)
                ? NULL
                : "it holds implausible totals";
 }

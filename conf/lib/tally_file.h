@@ -8,7 +8,7 @@
 struct tally_inheritance {
     const struct tally_header *from; /* a checked tally, or NULL: begin at 0 */
     bool settling;                   /* it may be older than what Redis holds */
-    bool keep_base;                  /* it was settling itself */
+    bool keep_base; /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
 };
 
 /* How many bytes a new tally of this build needs that takes over `from` (NULL: nothing). */
@@ -28,6 +28,7 @@ bool tally_file_plausible(const _Atomic uint64_t *totals, unsigned count);
 void tally_file_bind(struct tally_header *header, struct tally *tally);
 
 const _Atomic uint64_t *tally_file_totals(const struct tally_header *header);
+const _Atomic uint64_t *tally_file_base(const struct tally_header *header);
 /* The form and the memory may be apart. */
 struct tally_process *tally_file_block(const struct tally *tally, unsigned process);
 struct tally_process *tally_file_process(struct tally_header *header, unsigned process);
@@ -38,6 +39,9 @@ const char *tally_file_next_name(const struct tally_header *header, const char *
 
 /* The checksum of totals and names that a copy carries. */
 uint64_t tally_file_copy_checksum(const struct tally_header *header);
+
+/* Sets a 32-bit field, at `offset`, of the copy in a state directory, and waits for the disk. true also where there is no copy. */
+bool tally_file_set_mark(const char *state_directory, size_t offset, uint32_t value, struct failure *failure);
 
 void tally_file_new_id(struct tally_header *header);
 void tally_file_id_text(const struct tally_header *header, char text[33]);

@@ -93,21 +93,6 @@ static struct tally_header *load(const char *directory, bool is_copy, struct fai
     return NULL;
 }
 
-/* From now on the copy is older than what will be counted: takes the mark of a clean stop from it. */
-static void unmark_copy(const char *state_directory, struct failure *warning)
-{
-    char path[PATH_MAX];
-    uint32_t clean = 0;
-    snprintf(path, sizeof path, "%s/%s", state_directory, TALLY_FILE);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 ? errno != ENOENT
-               : pwrite(fd, &clean, sizeof clean, offsetof(struct tally_header, clean)) != (ssize_t)sizeof clean ||
-                     fsync(fd) != 0)
-        warn(warning, "%s cannot be written: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-}
-
 /* What the new tally takes over; frees nothing: inheritance->from is the caller's to free. */
 static struct tally_inheritance inherit(const char *run_directory, const char *state_directory, struct failure *warning)
 {
@@ -116,10 +101,15 @@ static struct tally_inheritance inherit(const char *run_directory, const char *s
     struct tally_header *run = load(run_directory, false, warning);
     if (run != NULL && strcmp(run->boot_id, boot_id) == 0) {
         bool settling = atomic_load(&run->state) == tally_settling;
-        return (struct tally_inheritance){.from = run, .settling = settling, .keep_base = settling};
+        return (struct tally_inheritance){.from = run, .settling = settling, .keep_base = true};
     }
     free(run); /* of an earlier boot: the run directory was not on tmpfs, the copy is better */
     struct tally_header *copy = load(state_directory, true, warning);
+    if (copy != NULL && copy->clean == 0 && atomic_load(&copy->ahead) != tally_kept_only) {
+        warn(warning, "totals were lost with the power while Redis was away: a new tally begins at 0");
+        free(copy);
+        copy = NULL;
+    }
     return (struct tally_inheritance){.from = copy, .settling = copy != NULL && copy->clean == 0};
 }
 
@@ -244,74 +234,11 @@ bool tally_make(const char *run_directory, const char *state_directory, struct t
     free((void *)(uintptr_t)inheritance.from);
     if (fd < 0)
         return false;
-    unmark_copy(state_directory, warning);
+    /* From now on the copy is older than what will be counted. */
+    struct failure unmarked;
+    if (!tally_file_set_mark(state_directory, offsetof(struct tally_header, clean), 0, &unmarked))
+        warn(warning, "%s", unmarked.text);
     tally_file_bind(header, tally);
     tally->fd = fd;
     return true;
-}
-
-/* All bytes to the disk, or false with errno. */
-static bool write_all(int fd, const void *bytes, size_t count)
-{
-    const char *at = bytes;
-    while (count > 0) {
-        ssize_t n = write(fd, at, count);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        count -= (size_t)n;
-    }
-    return fsync(fd) == 0;
-}
-
-/* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one. */
-static void copy_values(const struct tally *tally, struct tally_header *copy)
-{
-    const struct tally_header *header = &tally->form;
-    struct tally target;
-    memcpy((void *)copy, tally->header, sizeof *header);
-    memcpy((void *)copy, header, offsetof(struct tally_header, id));
-    tally_file_bind(copy, &target);
-    for (unsigned i = 0; i < header->total_count; i++)
-        atomic_store_explicit(&target.totals[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
-                              memory_order_relaxed);
-    memcpy((char *)copy + header->names_at, (const char *)tally->header + header->names_at,
-           header->bytes - header->names_at);
-}
-
-bool tally_copy(const struct tally *tally, const char *state_directory, bool clean, struct failure *failure)
-{
-    char path[PATH_MAX], fresh[PATH_MAX + 8];
-    size_t bytes = tally->form.bytes;
-    struct tally_header *copy = calloc(1, bytes);
-    if (copy == NULL)
-        return fail(failure, EX_OSERR, "no memory for a copy of the tally");
-    copy_values(tally, copy);
-    const char *wrong = tally_file_check(copy, bytes);
-    if (wrong != NULL) {
-        free(copy);
-        return fail(failure, EX_DATAERR, "the tally is not copied: %s", wrong);
-    }
-    copy->clean = clean;
-    copy->copy_checksum = tally_file_copy_checksum(copy);
-    snprintf(path, sizeof path, "%s/%s", state_directory, TALLY_FILE);
-    snprintf(fresh, sizeof fresh, "%s.new", path);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    bool done = fd >= 0 && write_all(fd, copy, bytes) && rename(fresh, path) == 0;
-    if (!done)
-        fail(failure, EX_IOERR, "%s cannot be written: %s; the totals of this run would not survive a power failure",
-             path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 && !done)
-        unlink(fresh);
-    int directory = done ? open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (directory >= 0) {
-        fsync(directory);
-        close(directory);
-    }
-    free(copy);
-    return done;
 }

@@ -152,20 +152,30 @@ static struct tally_header *refresh(const struct tally_view *view)
     struct tally_header *now = malloc(bytes);
     if (now != NULL && (pread(view->fd, now, bytes, 0) != (ssize_t)bytes ||
                         memcmp(now, view->file, offsetof(struct tally_header, id)) != 0 ||
-                        !tally_file_plausible(tally_file_totals(now), now->total_count))) {
+                        !tally_file_plausible(tally_file_totals(now), now->total_count) ||
+                        !tally_file_plausible(tally_file_base(now), now->total_count))) {
         free(now);
         now = NULL;
     }
     return now;
 }
 
-bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot)
+/* Was the tally ahead when it was read, and is it still? */
+static bool is_ahead(const struct tally_view *view, struct tally_header *now)
+{
+    uint32_t ahead;
+    return atomic_load(&now->ahead) == tally_is_ahead &&
+           pread(view->fd, &ahead, sizeof ahead, offsetof(struct tally_header, ahead)) == (ssize_t)sizeof ahead &&
+           ahead == tally_is_ahead;
+}
+
+static bool read_view(const struct tally_view *view, bool kept, struct snapshot *snapshot)
 {
     snapshot_clear(snapshot);
     struct tally_header *now = refresh(view);
     if (now == NULL)
         return false;
-    const _Atomic uint64_t *totals = tally_file_totals(now);
+    const _Atomic uint64_t *totals = kept && !is_ahead(view, now) ? tally_file_base(now) : tally_file_totals(now);
     for (unsigned slot = 0; slot < view->file->total_count; slot++) {
         if (view->totals[slot] >= 0)
             snapshot->totals[view->totals[slot]] = atomic_load_explicit(&totals[slot], memory_order_relaxed);
@@ -174,6 +184,16 @@ bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot)
     snapshot->has_totals = atomic_load(&now->state) != tally_settling;
     free(now);
     return true;
+}
+
+bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot)
+{
+    return read_view(view, false, snapshot);
+}
+
+bool tally_view_read_kept(const struct tally_view *view, struct snapshot *snapshot)
+{
+    return read_view(view, true, snapshot);
 }
 
 bool tally_view_alive(const struct tally_view *view)

@@ -44,7 +44,7 @@ static void read_tally(const struct tally_view *tally, struct facts *facts)
     char id[TALLY_ID_BYTES];
     for (int i = 0; tally != NULL && i < ID_TRIES && !facts->has_tally; i++) {
         tally_view_id(tally, facts->tally_id);
-        bool read = tally_view_read(tally, &facts->tally);
+        bool read = tally_view_read_kept(tally, &facts->tally);
         tally_view_id(tally, id);
         facts->has_tally = read && strcmp(id, facts->tally_id) == 0;
     }

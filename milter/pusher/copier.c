@@ -18,6 +18,10 @@ static struct {
     bool finished;
     bool written; /* the last copy, at the end */
     bool failing; /* what fails is said once */
+    bool ahead;   /* copies bear the mark */
+    enum copier_marked marked;
+    uint64_t named, wanted; /* the server of Redis that the copy names, and is to name */
+    bool hurry;             /* a copy is due now */
 } self = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct timespec in_milliseconds(int64_t milliseconds)
@@ -34,13 +38,47 @@ static bool copy(bool clean)
     struct failure failure;
     if (atomic_load(&self.tally->header->state) == tally_settling)
         return true;
-    bool written = tally_copy(self.tally, self.directory, clean, &failure);
+    pthread_mutex_lock(&self.lock);
+    struct tally_marks marks = {.clean = clean, .ahead = self.ahead};
+    pthread_mutex_unlock(&self.lock);
+    uint64_t server = atomic_load(&self.tally->header->server); /* before: the copy names this one or a later */
+    bool written = tally_copy(self.tally, self.directory, marks, &failure);
     if (!written && !self.failing)
         log_error("%s", failure.text);
     if (written && self.failing)
         log_info("the tally is copied to %s again", self.directory);
     self.failing = !written;
+    pthread_mutex_lock(&self.lock);
+    self.named = written ? server : self.named;
+    pthread_mutex_unlock(&self.lock);
     return written;
+}
+
+/* In place, at once: a copy is larger, and a full disk has no room for it. */
+static void mark(void)
+{
+    struct failure failure;
+    bool marked = tally_mark_ahead(self.directory, &failure);
+    if (!marked)
+        log_warning("%s; totals may go on a little below what was shown, if power fails before Redis is back",
+                    failure.text);
+    pthread_mutex_lock(&self.lock);
+    self.marked = marked ? copier_mark_done : copier_mark_failed;
+    pthread_mutex_unlock(&self.lock);
+}
+
+static bool mark_is_due(void)
+{
+    return self.ahead && self.marked == copier_mark_pending;
+}
+
+/* Waits until a copy is due, or something else is to be done. Holds the lock. */
+static void wait_for_work(void)
+{
+    struct timespec next = in_milliseconds(COPIER_INTERVAL_SECONDS * 1000);
+    while (!self.finish && !self.hurry && !mark_is_due() &&
+           pthread_cond_timedwait(&self.changed, &self.lock, &next) != ETIMEDOUT)
+        ;
 }
 
 static void *run(void *unused)
@@ -48,12 +86,15 @@ static void *run(void *unused)
     (void)unused;
     pthread_mutex_lock(&self.lock);
     while (!self.finish) {
+        bool marking = mark_is_due();
+        self.hurry = self.hurry && marking;
         pthread_mutex_unlock(&self.lock);
-        copy(false);
+        if (marking)
+            mark();
+        else
+            copy(false);
         pthread_mutex_lock(&self.lock);
-        struct timespec next = in_milliseconds(COPIER_INTERVAL_SECONDS * 1000);
-        while (!self.finish && pthread_cond_timedwait(&self.changed, &self.lock, &next) != ETIMEDOUT)
-            ;
+        wait_for_work();
     }
     pthread_mutex_unlock(&self.lock);
     bool written = copy(true);
@@ -79,6 +120,35 @@ bool copier_start(const struct tally *tally, const char *state_directory, struct
     if (error == 0)
         pthread_detach(thread); /* it ends with the process: the disk may hold it for ever */
     return error == 0 || fail(failure, EX_OSERR, "the copying thread cannot be started: %s", strerror(error));
+}
+
+bool copier_names(uint64_t server)
+{
+    pthread_mutex_lock(&self.lock);
+    self.hurry = self.hurry || self.wanted != server;
+    self.wanted = server;
+    if (self.hurry)
+        pthread_cond_signal(&self.changed);
+    bool names = self.named == server;
+    pthread_mutex_unlock(&self.lock);
+    return names;
+}
+
+void copier_mark(bool ahead)
+{
+    pthread_mutex_lock(&self.lock);
+    self.ahead = ahead;
+    self.marked = copier_mark_pending;
+    pthread_cond_signal(&self.changed);
+    pthread_mutex_unlock(&self.lock);
+}
+
+enum copier_marked copier_marked(void)
+{
+    pthread_mutex_lock(&self.lock);
+    enum copier_marked marked = self.marked;
+    pthread_mutex_unlock(&self.lock);
+    return marked;
 }
 
 bool copier_finish(int milliseconds)

@@ -6,6 +6,7 @@
  * Hard to kill is not the aim: it may die at any time, what it sends can be sent again. */
 #include "conf/lib/log.h"
 #include "milter/handover.h"
+#include "milter/pusher/ahead.h"
 #include "milter/pusher/check_redis.h"
 #include "milter/pusher/copier.h"
 #include "milter/pusher/drain.h"
@@ -75,6 +76,7 @@ static void after_failure(int64_t now_ms)
 
 static void after_success(int64_t now_ms)
 {
+    ahead_pushed(push_totals(self.push), push_server(self.push));
     int64_t interval_ms = self.settings->redis_push_interval / 1000;
     if (self.said >= 0)
         log_info("Redis %s: pushing again", self.settings->redis_url);
@@ -122,6 +124,7 @@ static void step_push(int64_t now_ms)
     bool due = self.ending ? !self.last_push_begun && !settling : now_ms >= self.next_ms;
     if (!self.under_way && due) {
         self.last_push_begun = self.ending;
+        ahead_pushing();
         push_begin(self.push, self.cleanly);
         self.under_way = true;
     }
@@ -175,6 +178,7 @@ static bool round_of_loop(void)
     sets_tick(time(NULL));
     self.busy = drain_step(&self.tally);
     step_push(tally_clock_ms());
+    ahead_tick(tally_clock_ms(), self.settings->redis_push_interval / 1000);
     return !(self.ending && !self.under_way && (self.last_push_begun || settle_wait(&self.tally)));
 }
 
@@ -195,7 +199,10 @@ static bool start(int process, struct failure *failure)
         return fail(failure, EX_OSERR, "no memory");
     self.next_ms =
         tally_clock_ms() + random() % (settings->redis_push_interval / 1000 + 1); /* not in step with others */
-    return copier_start(&self.tally, settings->state_directory, failure);
+    if (!copier_start(&self.tally, settings->state_directory, failure))
+        return false;
+    ahead_start(&self.tally);
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -225,5 +232,7 @@ int main(int argc, char **argv)
         ;
     if (self.cleanly && !copier_finish(LAST_COPY_MS))
         _exit(EX_IOERR); /* the disk may hold the thread for ever */
+    if (self.cleanly)
+        tally_keep_all(&self.tally);
     _exit(EX_OK);
 }

@@ -43,6 +43,8 @@ struct push {
     int64_t full_ms;        /* when everything was last written */
     int64_t begun_us;
     char push_sha[41], touch_sha[41], sets_sha[41];
+    uint64_t server; /* who took the scripts, and by which connection */
+    unsigned connection;
     enum label_error said;         /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
@@ -232,6 +234,7 @@ void push_begin(struct push *push, bool last)
         push->phase = phase_load;
         for (int i = 0; i < SCRIPTS; i++)
             redis_command(push->redis, 3, (const char *const[]){"SCRIPT", "LOAD", scripts[i]}, NULL);
+        settle_ask_identity(push->redis);
     } else if (atomic_load(&push->tally->header->state) == tally_settling) {
         push->phase = phase_settle;
         settle_ask(push->redis, push->settings->instance);
@@ -289,11 +292,25 @@ static enum push_result take_scripts(struct push *push)
         }
         snprintf(shas[i], sizeof push->push_sha, "%s", redis_reply_text(reply, NULL));
     }
+    push->server = settle_identity(push->redis, SCRIPTS);
+    push->connection = redis_connections(push->redis);
     return push_again;
+}
+
+uint64_t push_server(const struct push *push)
+{
+    return push->connection == redis_connections(push->redis) ? push->server : 0;
+}
+
+const uint64_t *push_totals(const struct push *push)
+{
+    return push->written;
 }
 
 static enum push_result count_written(struct push *push)
 {
+    if (push->connection != redis_connections(push->redis))
+        push->push_sha[0] = '\0'; /* the server is asked anew who it is */
     memcpy(push->written, push->sent.totals, sizeof push->written);
     if (push->full)
         push->full_ms = tally_clock_ms();
@@ -330,6 +347,7 @@ static enum push_result take_push(struct push *push)
     if (strcmp(redis_reply_text(word, NULL), "again") == 0) {
         log_info("Redis does not hold what was left there: everything is written again");
         push->full = true;
+        push->push_sha[0] = '\0'; /* the server is asked anew who it is */
         publish_anew();
         return push_again;
     }
@@ -373,7 +391,7 @@ enum push_result push_step(struct push *push)
         return take_scripts(push);
     if (push->phase == phase_push)
         return take_push(push);
-    const struct redis_reply *wrong = settle_take(push->redis, push->tally);
+    const struct redis_reply *wrong = settle_take(push->redis, push->tally, push_server(push));
     return wrong != NULL ? refused(push, wrong) : push_again;
 }
 

@@ -21,6 +21,33 @@ void settle_ask(struct redis *redis, const char *instance)
     redis_command(redis, 2, (const char *const[]){"HGETALL", counters}, NULL);
 }
 
+void settle_ask_identity(struct redis *redis)
+{
+    static const char *const sections[SETTLE_IDENTITY_REPLIES] = {"server", "replication"};
+    for (int i = 0; i < SETTLE_IDENTITY_REPLIES; i++)
+        redis_command(redis, 2, (const char *const[]){"INFO", sections[i]}, NULL);
+}
+
+/* The line's value goes into `hash` (FNV-1a); false where there is no such line. */
+static bool hash_field(const struct redis_reply *reply, const char *field, uint64_t *hash)
+{
+    const char *text = redis_reply_kind(reply) == redis_string ? redis_reply_text(reply, NULL) : "";
+    const char *value = strstr(text, field);
+    if (value == NULL)
+        return false;
+    for (value += strlen(field); *value != '\0' && *value != '\r' && *value != '\n'; value++)
+        *hash = (*hash ^ (unsigned char)*value) * 0x100000001b3u;
+    return true;
+}
+
+uint64_t settle_identity(const struct redis *redis, size_t first)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    bool known = hash_field(redis_reply(redis, first), "\nrun_id:", &hash) &&
+                 hash_field(redis_reply(redis, first + 1), "\nmaster_replid:", &hash);
+    return known ? hash : 0;
+}
+
 enum { PLAUSIBLE_BITS = 62 }; /* as tally_file.c checks it */
 
 /* The totals in a reply to HGETALL, by the numbers of this build. false where it is not whole: empty, or a total that the copy held is
@@ -47,7 +74,7 @@ static bool read_totals(const struct tally *tally, const struct redis_reply *rep
     return whole;
 }
 
-const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally)
+const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally, uint64_t server)
 {
     const struct redis_reply *owner = redis_reply(redis, 0);
     const struct redis_reply *counters = redis_reply(redis, 1);
@@ -58,7 +85,8 @@ const struct redis_reply *settle_take(const struct redis *redis, const struct ta
     if (redis_reply_kind(counters) != redis_array)
         return counters;
     tally_id_text(tally, id);
-    if (redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0 &&
+    bool is_same = server != 0 && server == atomic_load(&tally->header->server);
+    if (is_same && redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0 &&
         read_totals(tally, counters, known)) {
         tally_raise(tally, known);
         log_info("totals raised to what Redis holds of them");

@@ -185,10 +185,12 @@ static bool make_tally(struct failure *failure)
 static int copy_in_child(void)
 {
     struct failure failure;
-    if (tally_copy(&self.tally, self.settings.state_directory, true, &failure))
-        return EX_OK;
-    log_error("%s", failure.text);
-    return EX_IOERR;
+    if (!tally_copy(&self.tally, self.settings.state_directory, (struct tally_marks){.clean = true}, &failure)) {
+        log_error("%s", failure.text);
+        return EX_IOERR;
+    }
+    tally_keep_all(&self.tally);
+    return EX_OK;
 }
 
 /* Where the pusher did not get to the last copy. While settling, the copy that is there is better than ours. The disk may hold whoever

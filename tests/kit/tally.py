@@ -9,13 +9,13 @@ FILE = "conversation.tally"
 
 CONSTANT = struct.Struct("<8sIIQQIIQQQQQQ40s")
 CHECKSUM = struct.Struct("<Q")
-CHANGING = struct.Struct("<QQIIqIIQ")
+CHANGING = struct.Struct("<QQIIqQIIQ")
 Header = namedtuple(
     "Header",
     "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at "
     "process_bytes names_checksum boot_id "
     "checksum "
-    "id_high id_low state starts begun_ms clean unused copy_checksum",
+    "id_high id_low state starts begun_ms server ahead clean copy_checksum",
 )
 RUNNING, SETTLING = 1, 2
 

@@ -1,5 +1,5 @@
-/* A run and a state directory for a test, and tallies made in them by conf/lib/tally_make.c, in which calls of the system can be made to
- * fail. Includes that file, and cmocka after it. */
+/* A run and a state directory for a test, and tallies made in them by conf/lib/tally_make.c and tally_copy.c, in which calls of the system can be made to
+ * fail. Includes those files, and cmocka after it. */
 #ifndef TESTS_UNIT_TALLY_PLACES_H
 #define TESTS_UNIT_TALLY_PLACES_H
 
@@ -72,6 +72,7 @@ static inline ssize_t fake_write(int fd, const void *bytes, size_t count)
 #define fsync(fd)                    (fails(&faults.fsync) ? -1 : fsync(fd))
 #define pwrite(fd, bytes, count, at) (fails(&faults.pwrite) ? -1 : pwrite(fd, bytes, count, at))
 #define rename(from, to)             (fails(&faults.rename) ? -1 : rename(from, to))
+#include "conf/lib/tally_copy.c"
 #include "conf/lib/tally_make.c"
 #undef statfs
 #undef posix_fallocate

@@ -42,6 +42,7 @@ static void fake_command(struct redis *redis, size_t count, const char *const *a
 
 #include <cmocka.h>
 
+enum { SERVER = 4711 };
 #define ID    "0123456789abcdeffedcba9876543210"
 #define OWNER "$69\r\n" ID ":a09da96c-e5bf-4353-bcbc-3915bf7e66ea\r\n"
 
@@ -55,6 +56,7 @@ static int begin(void **state)
     atomic_store(&tally.base[SERIES_0(push_total)], 10);
     atomic_store(&tally.totals[SERIES_0(push_total)], 13);
     atomic_store(&tally.header->state, tally_settling);
+    atomic_store(&tally.header->server, SERVER);
     logged[0] = asked[0] = '\0';
     *state = &tally;
     return 0;
@@ -126,7 +128,7 @@ static void test_raised(void **state)
         struct tally *tally = *state;
         snprintf(said, sizeof said, OWNER "%s", rows[i].counters);
         answer(said);
-        assert_null(settle_take(NULL, tally));
+        assert_null(settle_take(NULL, tally, SERVER));
         assert_false(is_settling(tally));
         for (unsigned j = 0; j < total_COUNT; j++) {
             uint64_t expected = j == SERIES_0(push_total)                  ? rows[i].pushes
@@ -158,7 +160,7 @@ static void test_reset(void **state)
         struct tally *tally = *state;
         snprintf(said, sizeof said, "%s*2\r\n$22\r\nmilterscope_push_total\r\n$2\r\n17\r\n", owners[i]);
         answer(said);
-        assert_null(settle_take(NULL, tally));
+        assert_null(settle_take(NULL, tally, SERVER));
         assert_false(is_settling(tally));
         assert_int_equal(total(tally, SERIES_0(push_total)), 3);
         tally_id_text(tally, id);
@@ -187,7 +189,7 @@ static void test_not_whole(void **state)
         struct tally *tally = *state;
         snprintf(said, sizeof said, OWNER "%s", counters[i]);
         answer(said);
-        assert_null(settle_take(NULL, tally));
+        assert_null(settle_take(NULL, tally, SERVER));
         assert_false(is_settling(tally));
         assert_int_equal(total(tally, SERIES_0(push_total)), 3);
         tally_id_text(tally, id);
@@ -195,6 +197,51 @@ static void test_not_whole(void **state)
         if (i + 1 < sizeof counters / sizeof counters[0])
             form_free(tally);
     }
+}
+
+/* Redis knows this tally, but it is not the server that took it, or is it in another life, or does not say: what it holds may be older
+ * than what was shown. */
+static void test_another_server(void **state)
+{
+    static const uint64_t servers[][2] = {{SERVER, SERVER + 1}, {SERVER, 0}, {0, SERVER}, {0, 0}};
+    for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
+        assert_int_equal(i > 0 ? begin(state) : 0, 0);
+        struct tally *tally = *state;
+        atomic_store(&tally->header->server, servers[i][0]);
+        answer(OWNER "*2\r\n$22\r\nmilterscope_push_total\r\n$2\r\n17\r\n");
+        assert_null(settle_take(NULL, tally, servers[i][1]));
+        assert_false(is_settling(tally));
+        assert_int_equal(total(tally, SERIES_0(push_total)), 3);
+        if (i + 1 < sizeof servers / sizeof servers[0])
+            form_free(tally);
+    }
+}
+
+static uint64_t identity(const char *server, const char *replication)
+{
+    char said[512];
+    snprintf(said, sizeof said, "$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(server), server, strlen(replication),
+             replication);
+    answer(said);
+    return settle_identity(NULL, 0);
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    settle_ask_identity(NULL);
+    assert_string_equal(asked, "INFO server\nINFO replication\n");
+    uint64_t one =
+        identity("# Server\r\nrun_id:aa\r\nx:y\r\n", "# Replication\r\nmaster_replid:bb\r\nmaster_replid2:0\r\n");
+    assert_int_not_equal(one, 0);
+    assert_int_equal(one, identity("# Server\r\nuptime:9\r\nrun_id:aa\r\n", "# Replication\r\nmaster_replid:bb\r\n"));
+    assert_int_not_equal(one, identity("# Server\r\nrun_id:ab\r\n", "# Replication\r\nmaster_replid:bb\r\n"));
+    assert_int_not_equal(one, identity("# Server\r\nrun_id:aa\r\n", "# Replication\r\nmaster_replid:bc\r\n"));
+    assert_int_equal(0, identity("# Server\r\n", "# Replication\r\nmaster_replid:bb\r\n"));
+    assert_int_equal(0, identity("# Server\r\nrun_id:aa\r\n", "no_master_replid:bb\r\n"));
+    assert_int_equal(0, identity("", ""));
+    answer("-NOPERM no\r\n-NOPERM no\r\n");
+    assert_int_equal(0, settle_identity(NULL, 0));
 }
 
 /* An answer that is none decides nothing. */
@@ -215,7 +262,7 @@ static void test_errors(void **state)
     struct tally *tally = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         answer(rows[i].said);
-        const struct redis_reply *wrong = settle_take(NULL, tally);
+        const struct redis_reply *wrong = settle_take(NULL, tally, SERVER);
         assert_non_null(wrong);
         assert_string_equal(redis_reply_text(wrong, NULL), rows[i].wrong);
         assert_true(is_settling(tally));
@@ -250,8 +297,8 @@ static void test_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_questions), TEST(test_raised), TEST(test_reset),
-        TEST(test_not_whole), TEST(test_errors), TEST(test_wait),
+        TEST(test_questions),      TEST(test_raised),   TEST(test_reset),  TEST(test_not_whole),
+        TEST(test_another_server), TEST(test_identity), TEST(test_errors), TEST(test_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

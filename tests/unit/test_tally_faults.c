@@ -192,7 +192,7 @@ static void test_copy(void **state)
     tally_use(&made->tally, tally_process_add(&made->tally, 1));
     tally_gauge_set(&made->tally, gauge_sessions_active, 5);
     faults.short_writes = true;
-    assert_true(tally_copy(&made->tally, made->state, false, &made->failure));
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &made->failure));
     struct tally_header *copy = load_copy(made);
     assert_int_equal(copy->clean, 0);
     for (unsigned i = 0; i < total_COUNT; i++)
@@ -202,7 +202,7 @@ static void test_copy(void **state)
         assert_int_equal(atomic_load(&process->pid), 0);
         assert_int_equal(atomic_load(&process->gauges[gauge_sessions_active]), 0);
     }
-    assert_true(tally_copy(&made->tally, made->state, true, &made->failure));
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true}, &made->failure));
     assert_int_equal(load_copy(made)->clean, 1);
     assert_int_equal(stat(path_in(made->state), &status), 0);
     assert_int_equal(status.st_mode, S_IFREG | 0640);
@@ -217,12 +217,12 @@ static void test_copy_fails(void **state)
     char text[512];
     make(made);
     tally_add(&made->tally, SERIES_0(push_total), 1);
-    assert_true(tally_copy(&made->tally, made->state, true, &made->failure));
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true}, &made->failure));
     tally_add(&made->tally, SERIES_0(push_total), 1);
     faults.error = EIO;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         *times[i] = 1;
-        assert_false(tally_copy(&made->tally, made->state, true, &made->failure));
+        assert_false(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true}, &made->failure));
         snprintf(text, sizeof text,
                  "%s cannot be written: Input/output error; the totals of this run would not survive a power failure",
                  path_in(made->state));
@@ -232,10 +232,10 @@ static void test_copy_fails(void **state)
         assert_int_equal(copy->clean, 1);
         assert_int_equal(atomic_load(&tally_file_totals(copy)[SERIES_0(push_total)]), 1);
     }
-    assert_true(tally_copy(&made->tally, made->state, false, &made->failure));
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &made->failure));
     assert_int_equal(atomic_load(&tally_file_totals(load_copy(made))[SERIES_0(push_total)]), 2);
     assert_int_equal(files_in(made->state), 1);
-    assert_false(tally_copy(&made->tally, "/nonexistent/state", true, &made->failure));
+    assert_false(tally_copy(&made->tally, "/nonexistent/state", (struct tally_marks){.clean = true}, &made->failure));
     assert_non_null(
         strstr(made->failure.text, "/nonexistent/state/conversation.tally cannot be written: No such file"));
 }
@@ -247,7 +247,7 @@ static void test_cannot_unmark(void **state)
     char warning[512];
     int *const times[] = {&faults.pwrite, &faults.fsync};
     make(made);
-    assert_true(tally_copy(&made->tally, made->state, true, &made->failure));
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true}, &made->failure));
     snprintf(warning, sizeof warning, "%s cannot be written: %s", path_in(made->state), strerror(ENOSPC));
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         *times[i] = 1;
@@ -274,7 +274,7 @@ static void test_copy_while_counting(void **state)
     make(made);
     assert_int_equal(pthread_create(&thread, NULL, count_on, made), 0);
     for (int turn = 0; turn < 20; turn++) {
-        assert_true(tally_copy(&made->tally, made->state, false, &made->failure));
+        assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &made->failure));
         uint64_t sum = 0;
         const struct tally_header *copy = load_copy(made);
         for (unsigned i = 0; i < total_COUNT; i++)

@@ -157,7 +157,7 @@ static void count_and_copy(struct made *made, uint64_t n, bool clean)
 {
     struct failure failure;
     tally_add(&made->tally, SERIES_0(push_total), n);
-    assert_true(tally_copy(&made->tally, made->state, clean, &failure));
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = clean}, &failure));
 }
 
 /* The file in the run directory is of an earlier boot: it was not on tmpfs, and the copy is better, if there is one. */
@@ -229,6 +229,69 @@ static void test_copy_of_before(void **state)
     make(made);
     assert_int_equal(atomic_load(&made->tally.header->state), tally_running);
     assert_int_equal(total_of(made, SERIES_0(push_total)), 27);
+}
+
+/* Readers were shown more than was kept when the power failed: the totals of the copy are not gone on with. */
+static void test_ahead_copy(void **state)
+{
+    struct made *made = *state;
+    struct failure failure;
+    char id[33], again[33];
+    make(made);
+    tally_id_text(&made->tally, id);
+    count_and_copy(made, 3, false);
+    assert_int_equal(atomic_load(&load_copy(made)->ahead), tally_kept_only);
+    assert_true(tally_mark_ahead(made->state, &failure));
+    assert_int_equal(atomic_load(&load_copy(made)->ahead), tally_is_ahead);
+    assert_int_equal(unlink(path_in(made->run)), 0);
+    make(made);
+    assert_non_null(strstr(made->warning.text, "a new tally begins at 0"));
+    assert_int_equal(total_of(made, SERIES_0(push_total)), 0);
+    assert_int_equal(atomic_load(&made->tally.header->state), tally_running);
+    assert_int_equal(atomic_load(&made->tally.header->ahead), tally_kept_only);
+    tally_id_text(&made->tally, again);
+    assert_string_not_equal(id, again);
+}
+
+/* The mark of a copy that is written anew is as it is asked for; after a clean stop it says nothing. */
+static void test_ahead_and_clean(void **state)
+{
+    struct made *made = *state;
+    struct failure failure;
+    make(made);
+    tally_add(&made->tally, SERIES_0(push_total), 3);
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true, .ahead = true}, &failure));
+    assert_int_equal(atomic_load(&load_copy(made)->ahead), tally_is_ahead);
+    assert_int_equal(unlink(path_in(made->run)), 0);
+    make(made);
+    assert_string_equal(made->warning.text, "");
+    assert_int_equal(total_of(made, SERIES_0(push_total)), 3);
+    assert_int_equal(atomic_load(&made->tally.base[SERIES_0(push_total)]), 3);
+    tally_go_ahead(&made->tally);
+    assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &failure));
+    assert_int_equal(atomic_load(&load_copy(made)->ahead), tally_kept_only);
+    assert_true(tally_mark_ahead("/nonexistent", &failure)); /* no copy: nothing to go on with */
+    faults.pwrite = 1;
+    assert_false(tally_mark_ahead(made->state, &failure));
+    assert_non_null(strstr(failure.text, "cannot be written"));
+}
+
+/* What is kept, and what is shown, are the same for the next supervisor of this boot. */
+static void test_kept_over_a_restart(void **state)
+{
+    struct made *made = *state;
+    uint64_t kept[total_COUNT] = {0};
+    make(made);
+    tally_add(&made->tally, SERIES_0(push_total), 5);
+    kept[SERIES_0(push_total)] = 2;
+    tally_keep(&made->tally, kept);
+    tally_go_ahead(&made->tally);
+    atomic_store(&made->tally.header->server, 4711);
+    make(made);
+    assert_int_equal(total_of(made, SERIES_0(push_total)), 5);
+    assert_int_equal(atomic_load(&made->tally.base[SERIES_0(push_total)]), 2);
+    assert_int_equal(atomic_load(&made->tally.header->ahead), tally_is_ahead);
+    assert_int_equal(atomic_load(&made->tally.header->server), 4711);
 }
 
 /* The tally of this boot is believed, whatever the copy says. */
@@ -323,7 +386,7 @@ static void test_damaged(void **state)
     count_and_copy(made, 3, true);
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         struct failure failure;
-        assert_true(tally_copy(&made->tally, made->state, true, &failure));
+        assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true}, &failure));
         const char *said = damage(made->run, i);
         make(made);
         size_t length = strlen(said);
@@ -380,10 +443,21 @@ static void test_copy_checksum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PLACES_TEST(test_first),       PLACES_TEST(test_next_run),       PLACES_TEST(test_other_build),
-        PLACES_TEST(test_empty_build), PLACES_TEST(test_there_and_back), PLACES_TEST(test_earlier_boot),
-        PLACES_TEST(test_clean_copy),  PLACES_TEST(test_copy_of_before), PLACES_TEST(test_run_before_copy),
-        PLACES_TEST(test_damaged),     PLACES_TEST(test_both_damaged),   PLACES_TEST(test_copy_checksum),
+        PLACES_TEST(test_first),
+        PLACES_TEST(test_next_run),
+        PLACES_TEST(test_other_build),
+        PLACES_TEST(test_empty_build),
+        PLACES_TEST(test_there_and_back),
+        PLACES_TEST(test_earlier_boot),
+        PLACES_TEST(test_clean_copy),
+        PLACES_TEST(test_copy_of_before),
+        PLACES_TEST(test_ahead_copy),
+        PLACES_TEST(test_ahead_and_clean),
+        PLACES_TEST(test_kept_over_a_restart),
+        PLACES_TEST(test_run_before_copy),
+        PLACES_TEST(test_damaged),
+        PLACES_TEST(test_both_damaged),
+        PLACES_TEST(test_copy_checksum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,6 +134,46 @@ static void test_other_build(void **state)
     tally_view_close(view);
 }
 
+/* What may be shown: the kept part; all while the tally is ahead; and then all that was shown until then. */
+static void test_kept(void **state)
+{
+    struct made *made = *state;
+    struct snapshot snapshot;
+    uint64_t kept[total_COUNT] = {0};
+    const unsigned total = SERIES_0(push_total);
+    make(made);
+    struct tally_view *view = look(made);
+    const struct {
+        uint64_t kept, more;
+        void (*change)(const struct tally *);
+        uint64_t shown;
+    } steps[] = {
+        {0, 5, NULL, 0},           {3, 0, NULL, 3},   {2, 0, NULL, 3},
+        {3, 0, tally_go_ahead, 5}, {3, 2, NULL, 7},   {3, 1, tally_end_ahead, 8},
+        {7, 4, NULL, 8},           {12, 0, NULL, 12},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        tally_add(&made->tally, total, steps[i].more);
+        kept[total] = steps[i].kept;
+        tally_keep(&made->tally, kept);
+        if (steps[i].change != NULL)
+            steps[i].change(&made->tally);
+        assert_true(tally_view_read_kept(view, &snapshot));
+        assert_int_equal(snapshot.totals[total], steps[i].shown);
+        assert_true(tally_view_read(view, &snapshot));
+        assert_int_equal(snapshot.totals[total], total_of(made, total));
+    }
+    tally_add(&made->tally, total, 1);
+    tally_keep_all(&made->tally);
+    assert_true(tally_view_read_kept(view, &snapshot));
+    assert_int_equal(snapshot.totals[total], 13);
+    atomic_store(&made->tally.header->state, tally_settling);
+    tally_add(&made->tally, total, 1);
+    tally_keep_all(&made->tally); /* while settling the base is for something else */
+    assert_int_equal(atomic_load(&made->tally.base[total]), 13);
+    tally_view_close(view);
+}
+
 static void test_settling(void **state)
 {
     struct made *made = *state;
@@ -273,11 +313,17 @@ static void test_read_while_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PLACES_TEST(test_nothing_to_read), PLACES_TEST(test_not_allowed),
-        PLACES_TEST(test_own_build),       PLACES_TEST(test_dead),
-        PLACES_TEST(test_other_build),     PLACES_TEST(test_settling),
-        PLACES_TEST(test_replaced),        PLACES_TEST(test_cut),
-        PLACES_TEST(test_overwritten),     PLACES_TEST(test_read_while_written),
+        PLACES_TEST(test_nothing_to_read),
+        PLACES_TEST(test_not_allowed),
+        PLACES_TEST(test_own_build),
+        PLACES_TEST(test_dead),
+        PLACES_TEST(test_other_build),
+        PLACES_TEST(test_kept),
+        PLACES_TEST(test_settling),
+        PLACES_TEST(test_replaced),
+        PLACES_TEST(test_cut),
+        PLACES_TEST(test_overwritten),
+        PLACES_TEST(test_read_while_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
