@@ -186,6 +186,11 @@ struct tally_view;
 struct tally_view *tally_view_open(const char *directory, struct failure *failure);
 void tally_view_close(struct tally_view *view);
 
+/* The copy in a state directory, for readers that find no tally: what is shown of it are the totals of a clean stop. One of an earlier
+ * boot that is not clean has no totals to be shown, and neither has Redis, before milterscope has settled them. One of this
+ * boot tells nothing: NULL, as where there is none, with *failure. */
+struct tally_view *tally_view_open_copy(const char *state_directory, struct failure *failure);
+
 /* Has the file been replaced since it was opened (a new supervisor)? Then open it again. */
 bool tally_view_outdated(const struct tally_view *view, const char *directory);
 

@@ -91,6 +91,11 @@ static bool map_names(struct tally_view *view)
     return true;
 }
 
+static bool is_copy(const struct tally_header *header)
+{
+    return header->copy_checksum != 0;
+}
+
 struct tally_view *tally_view_open(const char *directory, struct failure *failure)
 {
     char path[PATH_MAX];
@@ -114,6 +119,8 @@ struct tally_view *tally_view_open(const char *directory, struct failure *failur
         wrong = "cannot be read";
     else
         wrong = tally_file_check(view->file, bytes);
+    if (wrong == NULL && is_copy(view->file) && view->file->copy_checksum != tally_file_copy_checksum(view->file))
+        wrong = "its checksum is wrong";
     if (wrong == NULL && !map_names(view))
         wrong = "no memory to read it";
     if (wrong != NULL) {
@@ -124,6 +131,18 @@ struct tally_view *tally_view_open(const char *directory, struct failure *failur
     view->device = status.st_dev;
     view->inode = status.st_ino;
     return view;
+}
+
+struct tally_view *tally_view_open_copy(const char *state_directory, struct failure *failure)
+{
+    char boot_id[40];
+    struct tally_view *view = tally_view_open(state_directory, failure);
+    tally_file_boot_id(boot_id);
+    if (view == NULL || view->file->clean == 1 || strcmp(boot_id, view->file->boot_id) != 0)
+        return view;
+    fail(failure, EX_NOINPUT, "%s/%s: is not of a clean stop", state_directory, TALLY_FILE);
+    tally_view_close(view);
+    return NULL;
 }
 
 void tally_view_close(struct tally_view *view)
@@ -175,13 +194,14 @@ static bool read_view(const struct tally_view *view, bool kept, struct snapshot 
     struct tally_header *now = refresh(view);
     if (now == NULL)
         return false;
-    const _Atomic uint64_t *totals = kept && !is_ahead(view, now) ? tally_file_base(now) : tally_file_totals(now);
+    bool all = !kept || is_copy(now) || is_ahead(view, now);
+    const _Atomic uint64_t *totals = all ? tally_file_totals(now) : tally_file_base(now);
     for (unsigned slot = 0; slot < view->file->total_count; slot++) {
         if (view->totals[slot] >= 0)
             snapshot->totals[view->totals[slot]] = atomic_load_explicit(&totals[slot], memory_order_relaxed);
     }
     read_gauges(now, now, view->gauges, snapshot->gauges);
-    snapshot->has_totals = atomic_load(&now->state) != tally_settling;
+    snapshot->has_totals = atomic_load(&now->state) != tally_settling && !(kept && is_copy(now) && now->clean != 1);
     free(now);
     return true;
 }

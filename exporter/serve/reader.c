@@ -34,6 +34,7 @@ struct reader {
 
     /* The thread's own. */
     struct settings settings;
+    const char *tally_from; /* the directory; NULL: there is none */
     struct redis *redis;
     bool asking;
     int64_t ask_ms, tick_ms; /* when to do so next */
@@ -53,17 +54,30 @@ static int64_t clock_ms(void)
 
 /* ---- the tally of this host, and ourselves ---- */
 
+/* The tally, or where there is none a copy that tells something; *from is set to where it lies. */
+static struct tally_view *open_tally(const struct settings *settings, const char **from, struct failure *failure)
+{
+    struct failure no_copy;
+    struct tally_view *tally = tally_view_open(*from = settings->run_directory, failure);
+    if (tally != NULL || failure->status != EX_NOINPUT)
+        return tally;
+    return tally_view_open_copy(*from = settings->state_directory, &no_copy);
+}
+
 static void look_for_tally(struct reader *reader)
 {
     struct failure failure = {0};
     struct tally_view *before = reader->reading.tally; /* only this thread changes it */
     if (before != NULL && !tally_view_outdated(before, reader->settings.run_directory))
         return;
-    struct tally_view *tally = tally_view_open(reader->settings.run_directory, &failure);
+    const char *from;
+    struct tally_view *tally = open_tally(&reader->settings, &from, &failure);
     bool wrong = tally == NULL && failure.status != EX_NOINPUT;
-    if ((tally == NULL) != (before == NULL) || (wrong && !reader->reading.tally_wrong)) {
+    bool moved = tally != NULL && from != reader->tally_from;
+    reader->tally_from = tally != NULL ? from : NULL;
+    if (moved || (tally == NULL) != (before == NULL) || (wrong && !reader->reading.tally_wrong)) {
         if (tally != NULL)
-            log_info("the tally in %s is read", reader->settings.run_directory);
+            log_info("the tally in %s is read", from);
         else if (wrong)
             log_warning("no tally: %s", failure.text);
         else

@@ -15,7 +15,7 @@ struct reading {
     char redis_error[400];    /* else: why not */
     struct instance instance; /* what Redis said when it last was well */
     struct fleet_view *fleet; /* the same in scope fleet; else NULL */
-    struct tally_view *tally; /* NULL where there is none that can be read */
+    struct tally_view *tally; /* or, where there is none, the copy of a stop; NULL where neither can be read */
     bool tally_wrong;         /* there is one, but it cannot be read */
     char tally_error[512];    /* why there is none */
     struct snapshot process;  /* the process_* gauges */

@@ -137,6 +137,7 @@ bool copier_names(uint64_t server)
 void copier_mark(bool ahead)
 {
     pthread_mutex_lock(&self.lock);
+    self.hurry = self.hurry || (self.ahead && !ahead); /* from now on a power failure need not cost the tally id */
     self.ahead = ahead;
     self.marked = copier_mark_pending;
     pthread_cond_signal(&self.changed);

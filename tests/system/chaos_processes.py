@@ -9,7 +9,7 @@ from subprocess import CalledProcessError
 
 from kit.procfs import frozen, is_alive
 from kit.wait import pass_time, wait_until
-from scope import the_machine_starts
+from scope import is_kept, the_machine_starts
 
 SHORT = (0.1, 1.5)  # seconds; less than what the supervisor takes for hanging
 REDIS_IS_SURELY_RIGHT = 5.0  # seconds; many pushes
@@ -157,13 +157,16 @@ def stopped_at_once(arena, chance):
 
 
 def power_fails(arena, chance):
-    """Redis is well at that moment, and knows all but the last."""
+    """Redis is well at that moment, and knows all but the last. The exporter beside the filter forgets what it has shown."""
     with arena.redis_breaker.busy:
         arena.write_everything()
+        wait_until(lambda: is_kept(arena.seen_site), "what is shown is kept by Redis")
         with arena.filters_die(before=REDIS_IS_SURELY_RIGHT):
             arena.wait_pushed()
+            arena.exporter.process.stop(signal.SIGKILL)
             arena.scope.kill()
             the_machine_starts(arena.seen_site)
+            arena.exporter.start()
             arena.scope.start()
             wait_until(lambda: arena.scope.passed() > 0, "the totals are there again")
 

@@ -182,6 +182,12 @@ def replace(file, by):
     os.replace(f"{file}.new", file)
 
 
+def is_kept(site):
+    """Is all that is shown of the totals held by the Redis server that the copy on the disk names?"""
+    run, copy = Tally(site.run_directory).header, Tally(site.state_directory).header
+    return run.server == copy.server != 0 and run.ahead == copy.ahead == 0
+
+
 def the_machine_starts(site):
     """What is on tmpfs is gone, and all else is of another boot."""
     (site.run_directory / FILE).unlink()

@@ -174,6 +174,49 @@ static void test_kept(void **state)
     tally_view_close(view);
 }
 
+/* A copy is for those who find no tally: it has totals to be shown after a clean stop only. */
+static void test_copy(void **state)
+{
+    static const struct {
+        bool clean, earlier;
+        int totals; /* -1: it tells nothing */
+    } rows[] = {{true, false, 1}, {true, true, 1}, {false, true, 0}, {false, false, -1}};
+    struct made *made = *state;
+    struct snapshot snapshot;
+    struct failure failure;
+    make(made);
+    assert_null(tally_view_open_copy(made->state, &failure));
+    assert_int_equal(failure.status, EX_NOINPUT);
+    tally_add(&made->tally, SERIES_0(push_total), 5);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = rows[i].clean}, &failure));
+        struct tally_header *copy = load_copy(made);
+        if (rows[i].earlier)
+            memcpy(copy->boot_id, "00000000-0000-4000-8000-000000000000", 37);
+        form_seal(copy, true);
+        put_file(made->state, copy, copy->bytes);
+        struct tally_view *view = tally_view_open_copy(made->state, &failure);
+        assert_int_equal(view == NULL, rows[i].totals < 0);
+        if (view == NULL) {
+            assert_int_equal(failure.status, EX_NOINPUT);
+            continue;
+        }
+        assert_true(tally_view_read_kept(view, &snapshot));
+        assert_int_equal(snapshot.has_totals, rows[i].totals);
+        assert_int_equal(snapshot.totals[SERIES_0(push_total)], 5);
+        assert_true(tally_view_read(view, &snapshot)); /* for --dump */
+        assert_true(snapshot.has_totals);
+        assert_false(tally_view_alive(view));
+        tally_view_close(view);
+    }
+    struct tally_header *copy = load_copy(made);
+    copy->copy_checksum++;
+    put_file(made->state, copy, copy->bytes);
+    assert_null(tally_view_open_copy(made->state, &failure));
+    assert_int_equal(failure.status, EX_DATAERR);
+    assert_non_null(strstr(failure.text, "checksum"));
+}
+
 static void test_settling(void **state)
 {
     struct made *made = *state;
@@ -319,6 +362,7 @@ int main(void)
         PLACES_TEST(test_dead),
         PLACES_TEST(test_other_build),
         PLACES_TEST(test_kept),
+        PLACES_TEST(test_copy),
         PLACES_TEST(test_settling),
         PLACES_TEST(test_replaced),
         PLACES_TEST(test_cut),
