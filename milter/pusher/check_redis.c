@@ -19,6 +19,7 @@ static const struct question {
     const char *expected; /* the beginning of an error that is right, or NULL */
 } questions[] = {
     {{"TIME"}, NULL},
+    {{"INFO", "server"}, NULL},
     {{"HMGET", KEY "meta", "owner"}, NULL},
     {{"HGET", KEY "meta", "owner"}, NULL},
     {{"HGETALL", KEY "nothing"}, NULL},
@@ -26,6 +27,8 @@ static const struct question {
     {{"HLEN", KEY "gauges"}, NULL},
     {{"DEL", KEY "nothing"}, NULL},
     {{"EXPIRE", KEY "nothing", "1"}, NULL},
+    {{"GETRANGE", KEY "nothing", "0", "0"}, NULL},
+    {{"SET", KEY "nothing", "", "XX"}, NULL},
     {{"ZADD", "ms1:instances", "XX", "GT", "0", INSTANCE}, NULL},
     {{"ZREMRANGEBYSCORE", "ms1:instances", "(0", "0"}, NULL},
     {{"SCRIPT", "LOAD", "("}, "ERR"},

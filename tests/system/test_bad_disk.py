@@ -167,6 +167,7 @@ def test_tally_in_use_is_harmed(own_parts, scope, postfix, redis, harm):
             highest.append(max(exporter.metrics().counts().values()))
             assert scope.process.popen.poll() is None
             assert time.monotonic() < give_up, "nobody notices"
+        scope.wait_said(" serves ", 2)
         wait_until(lambda: scope.passed() >= 3, "the totals are there again")
         traffic.wait(10)
         highest.append(max(exporter.metrics().counts().values()))

@@ -219,6 +219,13 @@ def test_redis_keys_and_commands():
     assert {command.lower() for command in re.findall(r'\{"([A-Z]+)"[,}]', asked)} <= allowed
 
 
+def test_doctor_grants_the_rights_of_the_manual():
+    line = re.search(r'"%s ACL SETUSER.*?%s",', (TOP / "milter/supervisor/doctor_host.c").read_text(), flags=re.DOTALL)
+    rights = re.search(r"ACL SETUSER.*?\.Ed", FILTER.section("REDIS KEYS"), flags=re.DOTALL)
+    granted, needed = (set(re.findall(r"\+[a-z|]+", text.group())) for text in (line, rights))
+    assert granted == needed
+
+
 # ---- README
 
 

@@ -122,7 +122,7 @@ def test_exporter_killed(own_parts, scope, postfix):
         watch.wait()
     scope.wait_passed(traffic.messages)
     figure(f"exporter killed 3 times: {watch.check(scope.counts())}")
-    assert passed(exporter.metrics().values) == traffic.messages
+    wait_until(lambda: passed(exporter.metrics().values) == traffic.messages, "all messages are shown")
 
 
 # ---- the socket is taken away ----

@@ -77,7 +77,7 @@ def test_rights_of_the_manual_suffice(limited, redis):
 
 
 def rights_for_a_push():
-    others = {"+client|setname", "+hget", "+hgetall"}  # a name for people; settling, and the exporter
+    others = {"+client|setname", "+hget", "+hgetall", "+info"}  # a name for people; settling, and the exporter
     return [word for word in rights_in_the_manual() if word[0] in "+~" and word not in others]
 
 
