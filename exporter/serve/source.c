@@ -61,7 +61,7 @@ static void gather(const struct reading *reading, struct facts *facts)
         facts->instance = &reading->instance;
 }
 
-/* A tally that is counted in is the truth; beyond it Redis holds what was never counted here (altered by hand, or a clone's). */
+/* A tally that is counted in says what may be shown; beyond it Redis holds what was never counted here (altered by hand, or a clone's). */
 static void choose_totals(struct source *source, const struct facts *facts, struct snapshot *values)
 {
     const struct instance *instance = facts->instance;

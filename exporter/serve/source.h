@@ -1,6 +1,7 @@
 /* What is shown: the values of all series, chosen from what the reader found last. Memory operations only; from any thread.
  *
- * - On a host with a readable tally its totals are the floor, and Redis under another tally id is ignored. Without one, Redis alone.
+ * - On a host with a readable tally it says what may be shown (tally_view_read_kept), and Redis under another tally id is ignored. Without
+ *   one, Redis alone.
  * - Totals never step back (shown.h); they are absent while the tally settles with Redis, and where no source is readable.
  * - Gauges come from Redis while pushes arrive there, else from the tally.
  *
