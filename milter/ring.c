@@ -25,15 +25,12 @@ static struct ring_header *map(int fd)
 
 int ring_make(struct ring_header **ring, struct failure *failure)
 {
-    int error = 0;
     int fd = memfd_create("milterscope-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        error = errno;
-    else if ((error = posix_fallocate(fd, 0, sizeof **ring)) == 0 &&
-             (fcntl(fd, F_ADD_SEALS, SEALS) != 0 || (*ring = map(fd)) == NULL))
-        error = errno;
-    if (error != 0) {
-        fail(failure, EX_OSERR, "no ring for a filter: %s", strerror(error));
+    int error = fd < 0 ? errno : posix_fallocate(fd, 0, sizeof **ring);
+    bool sealed = error == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0;
+    *ring = sealed ? map(fd) : NULL;
+    if (*ring == NULL) {
+        fail(failure, EX_OSERR, "no ring for a filter: %s", strerror(error != 0 ? error : errno));
         if (fd >= 0)
             close(fd);
         return -1;
