@@ -1,9 +1,11 @@
 """Chaos: for two minutes everything that can break breaks, at random from a seed, while smtp-source and a scripted client drive a
 real Postfix. The client keeps the truth. At the end tally, Redis and both exporters must equal it: exactly for every session
-that met no death of a filter, between the client's bounds for the others; and no answer of Postfix may have waited.
+that met no death of a filter, between the client's bounds for the others; at no scrape may more be shown than the clients
+had begun by then, nothing may be held that was not held before, and no answer of Postfix may have waited.
 
-CHAOS_SECONDS (120) and CHAOS_SEED (1; or random) choose how long and what. With CHAOS_JUDGE, as `make soak` sets it, times are judged, not
-only printed: a machine that does other things has other times."""
+CHAOS_SECONDS (120) and CHAOS_SEED (1; or random) choose how long and what. That an answer takes at most 100 ms longer than one
+without a milter, and that a session waits once for somebody who stands still, is judged with CHAOS_JUDGE alone, as
+`make soak` (SECONDS=600 SEED=random) sets it: a machine that does other things has other times, and `make check` prints them."""
 
 import math
 import os
