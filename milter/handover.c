@@ -33,18 +33,16 @@ char handover_receive(int control, int *fd)
     char message = HANDOVER_NOTHING;
     union descriptor descriptor;
     struct iovec part = {&message, 1};
-    struct msghdr packet = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &descriptor, .msg_controllen = sizeof descriptor};
+    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &descriptor};
+    packet.msg_controllen = CMSG_LEN(sizeof *fd); /* room for one: the kernel closes all others */
     *fd = -1;
     ssize_t length = recvmsg(control, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
         return errno == EAGAIN || errno == EINTR ? HANDOVER_NOTHING : HANDOVER_GONE;
-    if (length == 0)
-        return HANDOVER_GONE;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
     if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
         memcpy(fd, CMSG_DATA(header), sizeof *fd);
-    return message;
+    return length == 0 ? HANDOVER_GONE : message;
 }
 
 int handover_process(int argc, char *const *argv)

@@ -93,20 +93,31 @@ static struct tally_header *load(const char *directory, bool is_copy, struct fai
     return NULL;
 }
 
-/* What the new tally takes over; frees nothing: inheritance->from is the caller's to free. */
+static bool is_of_boot(const struct tally_header *header, const char *boot_id)
+{
+    return header != NULL && strcmp(header->boot_id, boot_id) == 0;
+}
+
+/* What the new tally takes over; frees nothing: inheritance->from is the caller's to free. The file of this boot has it all, unless a
+ * later run could not replace it (a run directory that was read-only) and left only its copy. */
 static struct tally_inheritance inherit(const char *run_directory, const char *state_directory, struct failure *warning)
 {
     char boot_id[40];
     tally_file_boot_id(boot_id);
     struct tally_header *run = load(run_directory, false, warning);
-    if (run != NULL && strcmp(run->boot_id, boot_id) == 0) {
+    struct tally_header *copy = load(state_directory, true, warning);
+    bool left_behind = is_of_boot(run, boot_id) && is_of_boot(copy, boot_id) && copy->starts > run->starts;
+    if (left_behind)
+        warn(warning, "the totals in %s are older than their copy, which is taken", run_directory);
+    if (is_of_boot(run, boot_id) && !left_behind) {
         bool settling = atomic_load(&run->state) == tally_settling;
+        free(copy);
         return (struct tally_inheritance){.from = run, .settling = settling, .keep_base = true};
     }
     free(run); /* of an earlier boot: the run directory was not on tmpfs, the copy is better */
-    struct tally_header *copy = load(state_directory, true, warning);
     if (copy != NULL && copy->clean == 0 && atomic_load(&copy->ahead) != tally_kept_only) {
-        warn(warning, "totals were lost with the power while Redis was away: a new tally begins at 0");
+        warn(warning,
+             "more of the totals was shown than their copy holds, since Redis was away: a new tally begins at 0");
         free(copy);
         copy = NULL;
     }

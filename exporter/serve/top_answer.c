@@ -31,38 +31,64 @@ static json_int_t number(uint64_t value)
     return value <= INT64_MAX ? (json_int_t)value : INT64_MAX;
 }
 
-static json_t *numbers(const uint64_t *counts)
+/* Where memory ran out on the way there is no answer: half a list would be a wrong one. */
+static json_t *if_whole(json_t *json, bool whole)
 {
-    json_t *json = json_object();
+    if (whole)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static bool put(json_t *object, const char *name, json_t *value)
+{
+    return json_object_set_new(object, name, value) == 0;
+}
+
+static bool put_numbers(json_t *object, const uint64_t *counts)
+{
+    bool whole = true;
     for (int by = 0; by < top_by_COUNT; by++)
-        json_object_set_new(json, top_by_names[by], json_integer(number(counts[by])));
-    return json;
+        whole = put(object, top_by_names[by], json_integer(number(counts[by]))) && whole;
+    return whole;
 }
 
 static json_t *member_json(const struct top_entry *entry, const struct top_list *list, enum top_by by)
 {
     json_t *json = json_object();
     double all = (double)list->totals[by];
-    json_object_set_new(json, "member", json_string(entry->member));
-    for (int i = 0; i < top_by_COUNT; i++)
-        json_object_set_new(json, top_by_names[i], json_integer(number(entry->counts[i])));
-    json_object_set_new(json, "share", json_real(all > 0 ? (double)entry->counts[by] / all : 0));
-    json_object_set_new(json, "error", json_integer(number(entry->error)));
-    return json;
+    bool whole = put(json, "member", json_string(entry->member)) && put_numbers(json, entry->counts) &&
+                 put(json, "share", json_real(all > 0 ? (double)entry->counts[by] / all : 0)) &&
+                 put(json, "error", json_integer(number(entry->error)));
+    return if_whole(json, whole);
+}
+
+static json_t *members_json(const struct top_list *list, enum top_by by)
+{
+    json_t *members = json_array();
+    bool whole = true;
+    for (size_t i = 0; whole && i < list->count; i++)
+        whole = json_array_append_new(members, member_json(&list->entries[i], list, by)) == 0;
+    return if_whole(members, whole);
+}
+
+static json_t *totals_json(const struct top_list *list)
+{
+    json_t *json = json_object();
+    return if_whole(json, put_numbers(json, list->totals));
 }
 
 static json_t *list_json(const struct top_query *query, const struct top_list *list, int64_t hour)
 {
     char from[32], to[32];
-    json_t *members = json_array();
     top_hour_text(hour - query->hours + 1, from);
     top_hour_text(hour, to);
-    for (size_t i = 0; i < list->count; i++)
-        json_array_append_new(members, member_json(&list->entries[i], list, query->by));
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:I, s:o, s:I, s:o}", "set", top_set_names[query->set], "by",
-                     top_by_names[query->by], "hours", (int)query->hours, "first_hour", from, "last_hour", to,
-                     "instances", (int)list->instances, "distinct", number(list->distinct), "totals",
-                     numbers(list->totals), "bound", number(list->bound), "top", members);
+    json_t *json = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:I}", "set", top_set_names[query->set], "by",
+                             top_by_names[query->by], "hours", (int)query->hours, "first_hour", from, "last_hour", to,
+                             "instances", (int)list->instances, "distinct", number(list->distinct));
+    bool whole = put(json, "totals", totals_json(list)) && put(json, "bound", json_integer(number(list->bound))) &&
+                 put(json, "top", members_json(list, query->by));
+    return if_whole(json, whole);
 }
 
 unsigned top_answer(FILE *out, struct tops *tops, const struct parameter *parameters, size_t count)

@@ -48,7 +48,7 @@ uint64_t settle_identity(const struct redis *redis, size_t first)
     return known ? hash : 0;
 }
 
-enum { PLAUSIBLE_BITS = 62 }; /* as tally_file.c checks it */
+enum { PLAUSIBLE_BITS = 61 }; /* half of what tally_file.c takes for plausible: what was counted since comes on top */
 
 /* The totals in a reply to HGETALL, by the numbers of this build. false where it is not whole: empty, or a total that the copy held is
  * missing or is no number. An evicted hash would else make a small step back. */

@@ -2,6 +2,8 @@
  * process, and it names its holder. */
 #include "milter/supervisor/place.h"
 
+#include "conf/lib/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +14,24 @@
 static bool make_directory(const char *path)
 {
     return mkdir(path, 0750) == 0 || errno == EEXIST;
+}
+
+/* What disks do, and not what somebody has configured: mail is observed all the same. */
+static bool is_of_the_disk(int error)
+{
+    return error == EROFS || error == ENOSPC || error == EDQUOT || error == EIO;
+}
+
+static bool cannot_be(const char *directory, const char *what, const char *advice, struct failure *failure)
+{
+    int error = errno;
+    if (is_of_the_disk(error)) {
+        log_warning("run_directory %s cannot be %s: %s; a second milterscope in it would not be noticed", directory,
+                    what, strerror(error));
+        return true;
+    }
+    return fail(failure, error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT,
+                "run_directory %s cannot be %s: %s%s", directory, what, strerror(error), advice);
 }
 
 static bool lock(int fd, const char *directory, struct failure *failure)
@@ -33,13 +53,10 @@ bool place_take(const struct settings *settings, struct failure *failure)
     const char *directory = settings->run_directory;
     make_directory(settings->state_directory); /* what is wrong with it, the copy will say */
     if (!make_directory(directory))
-        return fail(failure, errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT,
-                    "run_directory %s cannot be made: %s; make it, owned by milterscope's account", directory,
-                    strerror(errno));
+        return cannot_be(directory, "made", "; make it, owned by milterscope's account", failure);
     snprintf(path, sizeof path, "%s/milterscope.lock", directory);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
-        return fail(failure, errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT,
-                    "run_directory %s cannot be written: %s", directory, strerror(errno));
+        return cannot_be(directory, "written", "", failure);
     return lock(fd, directory, failure); /* the descriptor stays open as long as we live */
 }

@@ -5,8 +5,8 @@
 #include "conf/lib/settings.h"
 
 /* Makes state_directory and run_directory (the last component only), and locks run_directory until this process ends. Status:
- * EX_TEMPFAIL a live process holds it (its id is said), EX_CANTCREAT, EX_NOPERM. A state directory that cannot be made is a
- * warning: milterscope runs without copies. */
+ * EX_TEMPFAIL a live process holds it (its id is said), EX_CANTCREAT, EX_NOPERM. A state directory that cannot be made, or a run
+ * directory that is full or read-only, is a warning: milterscope runs without copies, or without lock and file. */
 bool place_take(const struct settings *settings, struct failure *failure);
 
 #endif

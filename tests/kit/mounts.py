@@ -53,6 +53,15 @@ class Mounts:
     def remount(self, folder, options):
         subprocess.run([*self.enter, "mount", "-o", f"remount,{options}", folder], check=True, stdin=subprocess.DEVNULL)
 
+    def cover(self, folder, options):
+        """Another tmpfs above what is there."""
+        words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        subprocess.run([*self.enter, *words], check=True, stdin=subprocess.DEVNULL)
+
+    def uncover(self, folder):
+        """Also while somebody still uses what was above."""
+        subprocess.run([*self.enter, "umount", "--lazy", folder], check=True, stdin=subprocess.DEVNULL)
+
     def fill(self, folder):
         """Takes all the room that is left; returns the file that holds it."""
         filler = self.inside(folder) / "filler"

@@ -67,9 +67,14 @@ def stopped(threads):
     try:
         yield
     finally:
-        for thread in threads:
-            with contextlib.suppress(OSError):
-                _ptrace(PTRACE_DETACH, thread)
+        go_on(threads)
+
+
+def go_on(threads):
+    """Those that were stopped, and live."""
+    for thread in threads:
+        with contextlib.suppress(OSError):
+            _ptrace(PTRACE_DETACH, thread)
 
 
 def bury(threads):

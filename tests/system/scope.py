@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from kit.place import BUILD, socket_path
 from kit.process import Process
 from kit.procfs import children, session
-from kit.programs import Milterscope, Site
+from kit.programs import Milterscope, Site, check_sanitizers
 from kit.tally import FILE, Tally
 from kit.wait import GENEROUS, wait_until
 from truth import metric
@@ -130,7 +130,7 @@ class Scope(Milterscope):
     def __exit__(self, *failure):
         if self.process and self.process.popen.poll() is None:
             assert self.stop_at_once() == 0
-        assert not self.lines("Sanitizer") and not self.lines("runtime error")
+        check_sanitizers(self.logs())
 
     # ---- its counts ----
 

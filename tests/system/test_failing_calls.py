@@ -38,6 +38,7 @@ PATIENCE = 5.0  # seconds of a client, as of an MTA; without a thread for a sess
 CLIENT_SECONDS = 0.005  # libmilter's thread stays with a session for a millisecond, then its poll has it
 KINDS = ["memory", "calls"]
 PASSED = metric("messages_total", source="external", verdict="passed")
+ONE = {"messages": 1, "recipients": 1, "refused": 0, "spam": 0}  # what a top list says of that
 SYSEXITS = range(64, 79)
 
 
@@ -225,10 +226,16 @@ class Served(Exporter):
         assert passed in (1, None)
         return passed == 1
 
-    def top(self):
-        response = self.ask("/api/v1/top?set=client")
-        if response and response.status == 200:
-            assert json.loads(response.content)["set"] == "client"
+    def is_top_whole(self):
+        """Whether a top list was answered: the one client with its one message. One that was not says so."""
+        response = self.ask("/api/v1/top?set=client&hours=2")
+        if response is None or response.status != 200:
+            return False
+        answer = json.loads(response.content)
+        assert (answer["set"], answer["totals"]) == ("client", ONE)
+        (client,) = answer["top"]
+        assert client == {"member": "192.0.2.1", **ONE, "share": 1, "error": 0}
+        return True
 
     def wait_ready(self):
         wait_until(lambda: (response := self.ask("/readyz")) and response.status == 200, "it is ready")
@@ -246,9 +253,10 @@ class Served(Exporter):
             self.wait_ready()
             self.is_whole(Accept_Encoding="gzip")
             self.ask("/")
-            self.top()
+            self.is_top_whole()
             self.process.send(signal.SIGUSR1)
             self.wait_ready()
+            wait_until(self.is_top_whole, "a top list")
             assert self.stop() == 0
         finally:
             if self.process.popen.poll() is None:
@@ -262,7 +270,15 @@ def shown(parts, redis):
     scope = parts.start(Scope(site_in(parts, "shown", redis.url)))
     Conversation(scope.site.milter_socket)
     scope.wait_passed(1)
+    with Resp(redis.socket) as resp:
+        wait_until(lambda: resp("EXISTS", *tops(scope)), "top lists are in Redis")
     return Shown(scope)
+
+
+def tops(scope):
+    """The keys of the hour that runs, and of the one before."""
+    hours = (time.strftime("%Y-%m-%dT%H", time.gmtime(time.time() - past)) for past in (0, 3600))
+    return [scope.site.key(f"top:client:{hour}") for hour in hours]
 
 
 # ---- for all ----

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from in_redis import wait_in_redis
 from kit.figures import figure
-from kit.place import BUILD
-from kit.procfs import is_alive
+from kit.place import BUILD, TOP
+from kit.procfs import frozen, is_alive, status
 from kit.servers import Postfix
 from kit.threads import Trap, bury
 from kit.wait import wait_until
@@ -18,12 +18,24 @@ from mail import COMMAND_TIMEOUT, TEXT, Session, attached, send
 from scope import Scope, copy_programs, replace
 
 SESSIONS = 50
+WAITED = 1.5  # seconds; who waits for a filter that hangs waits longer, and nobody else does
 BETWEEN, IN_MAIL, IN_DATA = range(3)
 
 
 @pytest.fixture(scope="module")
 def postfix(parts, milter_socket):
     return parts.start(Postfix(parts.folder, attached(milter_socket, smtpd_client_connection_count_limit=0)))
+
+
+@pytest.fixture(scope="module")
+def recommended(parts, milter_socket):
+    """A Postfix with the settings that we hand out."""
+    lines = (line for line in (TOP / "conf/postfix/main.cf").read_text().splitlines() if line and line[0] != "#")
+    settings = dict(line.split(" = ", 1) for line in lines)
+    assert "command_timeout=2s" in settings["smtpd_milters"]
+    settings["smtpd_milters"] = settings["smtpd_milters"].replace("milterscope/milter.sock", str(milter_socket))
+    without_default = attached(milter_socket, smtpd_client_connection_count_limit=0, milter_default_action="tempfail")
+    return parts.start(Postfix(parts.folder, without_default | settings, "postfix-recommended"))
 
 
 class Member(Session):
@@ -99,6 +111,28 @@ def test_filter_hangs(scope, crowd, postfix, redis):
     wait_in_redis(redis, scope, SESSIONS + 1)
 
 
+def test_filter_hangs_with_the_settings_that_we_hand_out(scope, recommended):
+    """Even where nobody kills it, since the supervisor hangs as well: a session waits once, and not longer than one of
+    those timeouts."""
+    filter_ = scope.child("filter")
+    with Crowd(recommended) as crowd:
+        scope.wait_passed(SESSIONS)
+        with frozen(scope.pid, filter_):
+            wait_until(lambda: status(filter_).state == "T", "it stands still")
+            with Session(recommended) as new:
+                new.message()
+                new.quit()
+            slowest = list(crowd.go_on())
+    waited = [sum(answered - sent > WAITED for sent, answered in each.answers) for each in [*crowd.members, new]]
+    in_data, others = max(slowest[IN_DATA::3]), max(*slowest[IN_MAIL::3], *slowest[BETWEEN::3], new.slowest)
+    figure(
+        f"hung filter and supervisor, the settings that we hand out: slowest answer to a command {others:.1f} s, to the end "
+        f"of a message {in_data:.1f} s; {sum(waited)} of {len(waited)} sessions waited, none of them twice"
+    )
+    assert set(waited) == {1}
+    assert max(others, in_data) < COMMAND_TIMEOUT / 2
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the filter lets nobody but root look at it")
 def test_worker_is_stuck_in_a_callback(scope, crowd, postfix):
     """The others are served until it is noticed; then the whole filter is replaced."""
@@ -144,6 +178,37 @@ def test_draining_filter_hangs(scope, crowd, postfix):
     wait_until(lambda: not is_alive(old), "the old filter has died")
     assert scope.value("filter_restarts_total") == 0
     expect_observed(scope, postfix, SESSIONS + 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the filter lets nobody but root look at it")
+def test_worker_of_a_draining_filter_is_stuck(scope, crowd, postfix):
+    """Sessions of its other workers go on until it is noticed, new ones are observed by the new filter all the time."""
+    old = scope.child("filter")
+    victim = crowd.members.pop(0)
+    assert victim.stage == BETWEEN
+    with Trap(old, BUILD / "milterscope-filter", "session_mail") as trap, victim:
+        scope.process.send(signal.SIGUSR2)
+        scope.wait_said(f"takes over from filter {old}")
+        sending = crowd.workers.submit(victim.go_on)
+        thread = trap.caught()
+        began = time.monotonic()
+        going_on = crowd.go_on()
+        new_session = send(postfix)
+        assert scope.passed() > SESSIONS
+        scope.wait_said(f"filter {old} drains and does not answer, killed")
+        noticed = time.monotonic() - began
+        wait_until(lambda: bury([thread]), "the old filter has died")
+        slowest = max(*going_on, sending.result())
+    scope.wait_value(0, "sessions_active")
+    passed = scope.passed()
+    figure(
+        f"stuck worker of a filter that drains, {SESSIONS} sessions open: noticed after {noticed:.1f} s, slowest answer "
+        f"{slowest:.1f} s, of a new session meanwhile {new_session:.2f} s, {passed - SESSIONS} messages observed meanwhile"
+    )
+    assert slowest < COMMAND_TIMEOUT
+    assert SESSIONS + 1 <= passed <= SESSIONS + 1 + 2 * (SESSIONS - 1)  # nothing of the victim's
+    assert scope.value("filter_restarts_total") == 0
+    expect_observed(scope, postfix, passed)
 
 
 def test_new_filter_hangs_before_it_is_ready(own_parts, attached_site, postfix):

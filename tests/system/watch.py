@@ -25,12 +25,13 @@ SHOWN = 5  # faults of a kind that a failure tells
 
 class Watched:
     """One exporter. scrapes: answers that were read; missed: nobody was there. highest: {series: value}, of the tally
-    that is shown now; last: what the last answer showed of the node. faults: what must never be."""
+    that is shown now; last: what the last answer showed of the node. history: for each answer, when it was read, and what
+    it showed otherwise than the one before. faults: what must never be."""
 
     def __init__(self, name, exporter, instance, ids):
         self.name, self.exporter, self.instance, self.ids = name, exporter, instance, ids
         self.scrapes = self.missed = self.resets = 0
-        self.highest, self.last, self.faults = {}, {}, []
+        self.highest, self.last, self.history, self.faults = {}, {}, [], []
 
     def scrape(self):
         try:
@@ -62,6 +63,8 @@ class Watched:
             steps = [f"{series}: {self.highest[series]} -> {counts[series]}" for series in lower]
             self.add_fault(f"{len(steps)} stepped back: {'; '.join(steps[:SHOWN])}")
         self.highest |= {series: max(value, self.highest.get(series, 0)) for series, value in counts.items()}
+        changed = {series: value for series, value in counts.items() if value != self.last.get(series)}
+        self.history.append((time.monotonic(), changed))
         self.last = counts
 
     def add_fault(self, fault):

@@ -1,7 +1,8 @@
 /* milter/filter/gate.c: the listening socket in its descriptor, behind the gate, and what is turned away. */
-#include "tests/unit/socket_folder.h"
+#include "milter/filter/gate.c"
 
-#include "milter/filter/gate.h"
+#include "tests/unit/socket_folder.h" /* behind it: cmocka's fail is not ours */
+
 #include "milter/handover.h"
 #include "milter/supervisor/milter_socket.h"
 
@@ -10,7 +11,7 @@
 #include <time.h>
 
 /* Puts the socket where the supervisor puts it. Descriptors up to HANDOVER_CONTROL are taken, as in a filter. */
-static int listener;
+static int supervisors; /* its descriptor */
 
 static int begin(void **state)
 {
@@ -20,8 +21,14 @@ static int begin(void **state)
     const struct folder *folder = *state;
     for (int fd = open("/dev/null", O_RDONLY); fd <= HANDOVER_CONTROL; fd = open("/dev/null", O_RDONLY))
         ;
-    listener = milter_socket_open(&folder->settings, &failure);
-    return listener < 0 || dup2(listener, HANDOVER_LISTENER) < 0;
+    supervisors = milter_socket_open(&folder->settings, &failure);
+    return supervisors < 0 || dup2(supervisors, HANDOVER_LISTENER) < 0;
+}
+
+/* A filter prepares the gate once, and ends with it. */
+static int end(void **state)
+{
+    return closedir(files) + folder_tear_down(state);
 }
 
 static bool is_readable(int fd)
@@ -38,7 +45,7 @@ static bool is_hung_up_on(int fd)
 
 static int dial(void)
 {
-    int fd = milter_socket_connect(listener);
+    int fd = milter_socket_connect(supervisors);
     assert_true(fd >= 0);
     return fd;
 }
@@ -49,43 +56,43 @@ static void test_gate(void **state)
     const unsigned few = 10, many = 100; /* descriptors left */
     (void)state;
     assert_true(gate_prepare(&failure));
-    unsigned files = gate_open_files();
+    unsigned open_files = gate_open_files();
     assert_int_equal(gate_connections(), 0);
     assert_int_equal(gate_wait().fd, -1);
     int first = dial();
-    assert_int_equal(gate_open_files(), files + 1);
-    assert_int_equal(gate_shed(files + many), 0);
+    assert_int_equal(gate_open_files(), open_files + 1);
+    assert_int_equal(gate_shed(open_files + many), 0);
     assert_true(is_readable(HANDOVER_LISTENER)); /* libmilter's to accept */
     int session = accept(HANDOVER_LISTENER, NULL, NULL);
     assert_true(session >= 0);
     assert_int_equal(gate_connections(), 2); /* both ends are ours here */
 
     int second = dial();
-    files = gate_open_files();
-    assert_int_equal(gate_shed(files + few), 1);
+    open_files = gate_open_files();
+    assert_int_equal(gate_shed(open_files + few), 1);
     assert_false(is_readable(HANDOVER_LISTENER));
     assert_true(is_hung_up_on(second));
     assert_false(is_hung_up_on(first)); /* sessions go on */
-    assert_int_equal(gate_open_files(), files);
+    assert_int_equal(gate_open_files(), open_files);
     int third = dial(), fourth = dial();
     assert_true(is_readable(gate_wait().fd));
     assert_false(is_readable(HANDOVER_LISTENER));
-    files = gate_open_files();
-    assert_int_equal(gate_shed(files + few + 20), 2); /* a little more room does not open it yet */
+    open_files = gate_open_files();
+    assert_int_equal(gate_shed(open_files + few + 20), 2); /* a little more room does not open it yet */
     assert_true(is_hung_up_on(third) && is_hung_up_on(fourth));
-    assert_int_equal(gate_shed(files + few), 0);
+    assert_int_equal(gate_shed(open_files + few), 0);
 
     int fifth = dial();
-    assert_int_equal(gate_shed(files + many), 0);
+    assert_int_equal(gate_shed(open_files + many), 0);
     assert_true(is_readable(HANDOVER_LISTENER)); /* it waited, and is taken */
     assert_false(is_hung_up_on(fifth));
 
     gate_close();
     assert_false(is_readable(HANDOVER_LISTENER));
-    assert_int_equal(gate_shed(files), 0);
+    assert_int_equal(gate_shed(open_files), 0);
     assert_int_equal(gate_wait().fd, -1);
-    assert_true(is_readable(listener)); /* the supervisor's: another filter takes it */
-    const int all[] = {first, session, second, third, fourth, fifth, listener};
+    assert_true(is_readable(supervisors)); /* the supervisor's: another filter takes it */
+    const int all[] = {first, session, second, third, fourth, fifth, supervisors};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         close(all[i]);
 }
@@ -148,8 +155,8 @@ static void test_wake(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_gate, begin, folder_tear_down),
-        cmocka_unit_test_setup_teardown(test_wake, begin, folder_tear_down),
+        cmocka_unit_test_setup_teardown(test_gate, begin, end),
+        cmocka_unit_test_setup_teardown(test_wake, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

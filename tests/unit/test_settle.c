@@ -180,7 +180,7 @@ static void test_not_whole(void **state)
         "*2\r\n$8\r\nof_other\r\n$1\r\n7\r\n",
         "*2\r\n$22\r\nmilterscope_push_total\r\n$3\r\n-99\r\n",
         "*2\r\n$22\r\nmilterscope_push_total\r\n$20\r\n99999999999999999999\r\n",
-        "*2\r\n$22\r\nmilterscope_push_total\r\n$19\r\n4611686018427387904\r\n", /* 2^62 */
+        "*2\r\n$22\r\nmilterscope_push_total\r\n$19\r\n2305843009213693952\r\n", /* 2^61 */
         "*2\r\n*1\r\n:1\r\n:5\r\n",
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {

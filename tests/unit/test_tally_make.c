@@ -307,6 +307,30 @@ static void test_run_before_copy(void **state)
     assert_int_equal(load_copy(made)->clean, 0);
 }
 
+/* Where a run could not replace the file of the one before, its copy is later than that file. */
+static void test_copy_of_later_run(void **state)
+{
+    struct made *made = *state;
+    size_t bytes;
+    for (int clean = 0; clean < 2; clean++) {
+        make(made);
+        struct tally_header *left = read_file(path_in(made->run), &bytes);
+        assert_non_null(left);
+        atomic_fetch_add(&made->tally.header->starts, 1); /* a pusher of another run */
+        uint64_t counted = total_of(made, SERIES_0(push_total)) + 3;
+        count_and_copy(made, 3, clean);
+        put_file(made->run, left, bytes);
+        free((void *)left);
+        make(made);
+        assert_non_null(strstr(made->warning.text, "are older than their copy"));
+        assert_int_equal(total_of(made, SERIES_0(push_total)), counted);
+        assert_int_equal(atomic_load(&made->tally.header->state), clean ? tally_running : tally_settling);
+        tally_raise(&made->tally, (uint64_t[total_COUNT]){0});
+        make(made);
+        assert_string_equal(made->warning.text, "");
+    }
+}
+
 /* ---- damage ---- */
 
 static void cut(struct tally_header *header, size_t *bytes)
@@ -455,6 +479,7 @@ int main(void)
         PLACES_TEST(test_ahead_and_clean),
         PLACES_TEST(test_kept_over_a_restart),
         PLACES_TEST(test_run_before_copy),
+        PLACES_TEST(test_copy_of_later_run),
         PLACES_TEST(test_damaged),
         PLACES_TEST(test_both_damaged),
         PLACES_TEST(test_copy_checksum),
