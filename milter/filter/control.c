@@ -116,6 +116,7 @@ static void *run(void *unused)
         struct pollfd wait[2] = {{.fd = HANDOVER_CONTROL, .events = POLLIN}, gate_wait()};
         if (poll(wait, 2, drain_begun_ms != 0 ? DRAIN_STEP_MS : BEAT_MS) > 0 && wait[0].revents != 0)
             receive();
+        tally_progress(tally, working_finished());
         if (callbacks_go_on())
             tally_beat(tally);
         current_reap();

@@ -13,7 +13,7 @@ enum {
     READY_DEADLINE_MS = 10 * 1000, /* a new filter that is not ready by then hangs */
     DEATHS_WITHIN_MS = 30 * 1000,  /* FILTERS_DEATHS in this time: the socket is closed */
     CLOSED_MS = 10 * 1000,
-    DRAIN_GRACE_MS = 3 * 1000, /* beyond milter.drain a draining filter is killed */
+    DRAIN_GRACE_MS = 3 * 1000,       /* beyond milter.drain a draining filter is killed */
 };
 
 #define PROGRAM "milterscope-filter"
@@ -145,6 +145,15 @@ static void step_next(struct filters *filters, int64_t now_ms)
     }
 }
 
+static void kill_active(struct filters *filters, int64_t now_ms)
+{
+    log_error("filter %d does not answer, killed", (int)filters->active.pid);
+    set_up(filters, false);
+    child_kill(&filters->active);
+    filters->active.started_ms = now_ms;
+    filters->active.ready = false; /* killed once; the rest is waitpid's */
+}
+
 static void step_active(struct filters *filters, int64_t now_ms)
 {
     struct child *active = &filters->active;
@@ -157,18 +166,20 @@ static void step_active(struct filters *filters, int64_t now_ms)
             child_kill(active);
         return;
     }
+    int64_t answered_ms = filters->check.answered_ms;
     enum check_result result = check_step(&filters->check, filters->listener, now_ms);
-    if (result != check_pending)
+    check_progress(&filters->check, tally_process_progress(filters->kit->tally, active->process), now_ms);
+    bool late = check_is_late(&filters->check, now_ms);
+    if (result != check_pending || late)
         set_up(filters, result == check_answered);
-    if (check_failed(&filters->check, now_ms) && !milter_socket_is_there(filters->kit->settings)) {
+    if (late && !milter_socket_is_there(filters->kit->settings))
         bind_again(filters, now_ms);
-    } else if (check_failed(&filters->check, now_ms) || silence_ms(filters, active, now_ms) > CHECK_DEADLINE_MS) {
-        log_error("filter %d does not answer, killed", (int)active->pid);
-        set_up(filters, false);
-        child_kill(active);
-        active->started_ms = now_ms;
-        active->ready = false; /* killed once; the rest is waitpid's */
-    }
+    else if (check_failed(&filters->check, now_ms) || silence_ms(filters, active, now_ms) > CHECK_DEADLINE_MS)
+        kill_active(filters, now_ms);
+    else if (filters->late && result == check_answered)
+        log_warning("filter %d was busy: it answered after %.1f s", (int)active->pid,
+                    (double)(now_ms - answered_ms) / 1e3);
+    filters->late = late;
 }
 
 void filters_awake(struct filters *filters, int64_t now_ms)
