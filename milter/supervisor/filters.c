@@ -14,6 +14,7 @@ enum {
     DEATHS_WITHIN_MS = 30 * 1000,  /* FILTERS_DEATHS in this time: the socket is closed */
     CLOSED_MS = 10 * 1000,
     DRAIN_GRACE_MS = 3 * 1000,       /* beyond milter.drain a draining filter is killed */
+    FORGOTTEN_PAUSE_MS = 600 * 1000, /* between planned restarts for what libmilter has forgotten: it may do so again */
 };
 
 #define PROGRAM "milterscope-filter"
@@ -145,6 +146,16 @@ static void step_next(struct filters *filters, int64_t now_ms)
     }
 }
 
+/* What libmilter has forgotten only a new process is rid of. */
+static void replace_forgetful(struct filters *filters, int64_t now_ms)
+{
+    if (filters->forgotten_ms != 0 && now_ms - filters->forgotten_ms < FORGOTTEN_PAUSE_MS)
+        return;
+    filters->forgotten_ms = now_ms;
+    log_warning("filter %d holds sessions that libmilter has forgotten: planned restart", (int)filters->active.pid);
+    filters_restart(filters);
+}
+
 static void kill_active(struct filters *filters, int64_t now_ms)
 {
     log_error("filter %d does not answer, killed", (int)filters->active.pid);
@@ -179,6 +190,8 @@ static void step_active(struct filters *filters, int64_t now_ms)
     else if (filters->late && result == check_answered)
         log_warning("filter %d was busy: it answered after %.1f s", (int)active->pid,
                     (double)(now_ms - answered_ms) / 1e3);
+    else if (active->forgetful)
+        replace_forgetful(filters, now_ms);
     filters->late = late;
 }
 

@@ -249,6 +249,28 @@ static void test_busy_without_heartbeat(void **state)
     expect("kill 101\n");
 }
 
+/* One that holds what libmilter has forgotten gets a planned restart, and so does the next, but not again and again. */
+static void test_forgetful(void **state)
+{
+    struct stage *stage = *state;
+    stage->filters.active.forgetful = true;
+    pass(stage, 1000); /* it is not ready yet */
+    expect("open\nstart 101 milterscope-filter listener\n");
+    serve(stage);
+    expect("start 102 milterscope-filter listener\n");
+    pass(stage, 1000);
+    expect("");
+    stage->filters.next.ready = true;
+    pass(stage, 200);
+    expect("send 101 D\n");
+    stage->filters.active.forgetful = true;
+    pass(stage, FORGOTTEN_PAUSE_MS - 2000);
+    assert_null(strstr(children_events, "start"));
+    pass(stage, 2000);
+    assert_non_null(strstr(children_events, "start 103 milterscope-filter listener\n"));
+    assert_int_equal(restarts(stage), 0);
+}
+
 /* A pause of the supervisor itself is held against nobody. */
 static void test_awake(void **state)
 {
@@ -472,7 +494,7 @@ int main(void)
         TEST(test_busy),
         TEST(test_busy_and_then_hung),
         TEST(test_busy_without_heartbeat),
-        
+        TEST(test_forgetful),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
