@@ -128,9 +128,7 @@ static void look_for_forgotten(void)
     unsigned found = forgotten_look(tally_clock_ms());
     tally_add(tally, SERIES_0(sessions_unobserved_total), found);
     if (found > 0)
-        log_warning(
-            "libmilter has forgotten %u sessions, for which it got no thread: their MTA has hung up, and they stay",
-            found);
+        log_warning("sessions forgotten by libmilter, which got no thread for them: %u; their MTA has hung up", found);
     if (forgotten_count() > 0 && drain_begun_ms == 0)
         handover_send(HANDOVER_CONTROL, HANDOVER_FORGOTTEN, -1);
 }
