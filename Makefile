@@ -42,7 +42,7 @@ milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(zlib) $(jansson) -lm
 
-TOOLS = kit/milter-load kit/failing-calls.so bench/bare-milter
+TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter bench/bare-milter
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -113,6 +113,14 @@ $(BUILD)/kit/milter-load: $(call object,tests/kit/milter_load.c $(KIT))
 $(BUILD)/kit/failing-calls.so: tests/kit/failing_calls.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared -pthread -o $@ $< -lfiu
+# The filter, which knows after some seconds what libmilter has forgotten.
+HASTY = $(BUILD)/obj/hasty/forgotten.o
+$(HASTY): milter/filter/forgotten.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DFORGOTTEN_LOOK_MS=500 -c -o $@ $<
+$(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard milter/filter/*.c milter/*.c))) $(HASTY) $(CONF_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-filter_LIBS)
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter

@@ -16,14 +16,15 @@ enum {
 };
 
 enum {
-    HANDOVER_READY = 'R',   /* child: I serve */
-    HANDOVER_REFUSED = 'E', /* child: the new settings cannot be taken, those before stay in force */
-    HANDOVER_RELOAD = 'L',  /* supervisor, with a descriptor: new settings */
-    HANDOVER_DRAIN = 'D',   /* supervisor: stop taking sessions, end when none is left or the drain time is over */
-    HANDOVER_STOP = 'S',    /* supervisor to the pusher: all is counted; last push, last copy, end */
-    HANDOVER_RING = 'G',    /* supervisor to the pusher, with a descriptor: the ring of a filter */
-    HANDOVER_GONE = 0,      /* handover_receive: the other side is gone */
-    HANDOVER_NOTHING = 1,   /* handover_receive: no message waits */
+    HANDOVER_READY = 'R',     /* child: I serve */
+    HANDOVER_REFUSED = 'E',   /* child: the new settings cannot be taken, those before stay in force */
+    HANDOVER_FORGOTTEN = 'F', /* filter: libmilter has forgotten sessions, which only a new filter is rid of */
+    HANDOVER_RELOAD = 'L',    /* supervisor, with a descriptor: new settings */
+    HANDOVER_DRAIN = 'D',     /* supervisor: stop taking sessions, end when none is left or the drain time is over */
+    HANDOVER_STOP = 'S',      /* supervisor to the pusher: all is counted; last push, last copy, end */
+    HANDOVER_RING = 'G',      /* supervisor to the pusher, with a descriptor: the ring of a filter */
+    HANDOVER_GONE = 0,        /* handover_receive: the other side is gone */
+    HANDOVER_NOTHING = 1,     /* handover_receive: no message waits */
 };
 
 /* Sends a message on the socket pair, with descriptor `fd` unless that is -1. Does not block. false when it cannot be sent. */

@@ -42,7 +42,8 @@ bool tally_attach(int fd, int process, struct tally *tally, struct failure *fail
         return fail(failure, EX_OSERR, "tally in descriptor %d: %s", fd, strerror(errno));
     struct tally_header *header = map;
     const char *wrong = tally_file_check(header, (size_t)status.st_size);
-    if (wrong == NULL && header->catalogue != catalogue_hash())
+    if (wrong == NULL && (header->catalogue != catalogue_hash() ||
+                          header->process_bytes < tally_file_process_bytes(header->gauge_count)))
         wrong = "made by another version of milterscope; restart milterscope";
     if (wrong == NULL && (process < 0 || process >= TALLY_PROCESSES))
         wrong = "has no such process block";
@@ -61,6 +62,17 @@ void tally_beat(const struct tally *tally)
     atomic_store_explicit(&tally->self->heartbeat_ms, tally_clock_ms(), memory_order_relaxed);
 }
 
+/* Of a block: the slot behind the gauges. */
+static _Atomic int64_t *progress_of(const struct tally *tally, struct tally_process *process)
+{
+    return &process->gauges[tally->form.gauge_count];
+}
+
+void tally_progress(const struct tally *tally, uint64_t finished)
+{
+    atomic_store_explicit(progress_of(tally, tally->self), (int64_t)finished, memory_order_relaxed);
+}
+
 int tally_process_add(const struct tally *tally, pid_t pid)
 {
     for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
@@ -69,6 +81,7 @@ int tally_process_add(const struct tally *tally, pid_t pid)
             continue;
         for (unsigned gauge = 0; gauge < gauge_COUNT; gauge++)
             atomic_store_explicit(&process->gauges[gauge], GAUGE_ABSENT, memory_order_relaxed);
+        atomic_store_explicit(progress_of(tally, process), 0, memory_order_relaxed);
         atomic_store_explicit(&process->heartbeat_ms, tally_clock_ms(), memory_order_relaxed);
         atomic_store_explicit(&process->pid, pid, memory_order_release);
         return (int)i;
@@ -95,6 +108,12 @@ void tally_process_remove(const struct tally *tally, int process)
 int64_t tally_process_heartbeat(const struct tally *tally, int process)
 {
     return atomic_load_explicit(&tally_file_block(tally, (unsigned)process)->heartbeat_ms, memory_order_relaxed);
+}
+
+uint64_t tally_process_progress(const struct tally *tally, int process)
+{
+    struct tally_process *block = tally_file_block(tally, (unsigned)process);
+    return (uint64_t)atomic_load_explicit(progress_of(tally, block), memory_order_relaxed);
 }
 
 void tally_raise(const struct tally *tally, const uint64_t *known)

@@ -8,7 +8,8 @@
  *     header | totals[total_count] | base[total_count] | processes[TALLY_PROCESSES] | names, NUL-terminated
  *
  * Totals are 64-bit slots, added to with relaxed atomics. Gauges belong to a live process: each has a block of its own, and readers
- * join the blocks of those that live; a dead process' gauges are absent. */
+ * join the blocks of those that live; a dead process' gauges are absent. Behind the gauges a block has a slot without a name, which only
+ * the supervisor reads: how many callbacks a filter has finished. */
 #ifndef CONF_LIB_TALLY_H
 #define CONF_LIB_TALLY_H
 
@@ -71,7 +72,7 @@ struct tally_header {
 struct tally_process {
     _Atomic int64_t pid;          /* 0: the block is free */
     _Atomic int64_t heartbeat_ms; /* CLOCK_BOOTTIME */
-    _Atomic int64_t gauges[];
+    _Atomic int64_t gauges[];     /* gauge_count of them, and the progress */
 };
 
 struct tally {
@@ -133,6 +134,8 @@ void tally_process_remove(const struct tally *tally, int process);
 /* Makes that block this process' own, as tally_attach does. */
 void tally_use(struct tally *tally, int process);
 int64_t tally_process_heartbeat(const struct tally *tally, int process);
+/* What it has told of its progress; 0: nothing yet. */
+uint64_t tally_process_progress(const struct tally *tally, int process);
 
 /* ---- children ---- */
 
@@ -141,6 +144,9 @@ bool tally_attach(int fd, int process, struct tally *tally, struct failure *fail
 
 /* Tells that this process is alive; to be called every second. */
 void tally_beat(const struct tally *tally);
+
+/* Tells how many callbacks this process has finished, beside the heartbeat: one whose number grows is busy, not hung. */
+void tally_progress(const struct tally *tally, uint64_t finished);
 
 /* ---- pusher ---- */
 

@@ -47,6 +47,11 @@ const _Atomic uint64_t *tally_file_base(const struct tally_header *header)
     return (const _Atomic uint64_t *)((const char *)header + header->base_at);
 }
 
+size_t tally_file_process_bytes(unsigned gauges)
+{
+    return round_up(sizeof(struct tally_process) + (gauges + 1) * sizeof(int64_t));
+}
+
 struct tally_process *tally_file_process(struct tally_header *header, unsigned process)
 {
     return (struct tally_process *)((char *)header + header->processes_at + process * header->process_bytes);
@@ -120,7 +125,7 @@ static void lay_out(struct tally_header *header, const struct tally_header *from
     header->catalogue = catalogue_hash();
     header->total_count = total_COUNT + unknown.count;
     header->gauge_count = gauge_COUNT;
-    header->process_bytes = round_up(sizeof(struct tally_process) + gauge_COUNT * sizeof(int64_t));
+    header->process_bytes = tally_file_process_bytes(gauge_COUNT);
     header->totals_at = round_up(sizeof *header);
     header->base_at = round_up(header->totals_at + header->total_count * sizeof(uint64_t));
     header->processes_at = round_up(header->base_at + header->total_count * sizeof(uint64_t));

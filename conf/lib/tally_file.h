@@ -27,6 +27,9 @@ bool tally_file_plausible(const _Atomic uint64_t *totals, unsigned count);
 /* Points the parts of *tally into a checked tally, and keeps its form. */
 void tally_file_bind(struct tally_header *header, struct tally *tally);
 
+/* The stride of blocks with so many gauges and the progress. */
+size_t tally_file_process_bytes(unsigned gauges);
+
 const _Atomic uint64_t *tally_file_totals(const struct tally_header *header);
 const _Atomic uint64_t *tally_file_base(const struct tally_header *header);
 /* The form and the memory may be apart. */

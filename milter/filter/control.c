@@ -5,6 +5,7 @@
 #include "conf/lib/log.h"
 #include "milter/filter/current.h"
 #include "milter/filter/filter.h"
+#include "milter/filter/forgotten.h"
 #include "milter/filter/gate.h"
 #include "milter/filter/working.h"
 #include "milter/handover.h"
@@ -72,6 +73,17 @@ static void reload(int fd)
     handover_send(HANDOVER_CONTROL, HANDOVER_REFUSED, -1);
 }
 
+/* Of a connection that somebody goes on with. */
+static bool is_awaited(int fd)
+{
+    return gate_is_connection(fd) && !forgotten_is(fd);
+}
+
+static bool has_drained(void)
+{
+    return filter_sessions() <= forgotten_count() && gate_count(is_awaited) == 0;
+}
+
 /* Ends the process when it has drained. A connection may be between accept and our first look at it, hence the least time. */
 static void continue_drain(void)
 {
@@ -79,7 +91,7 @@ static void continue_drain(void)
     const struct settings *settings = current_take();
     int64_t most = settings->milter_drain / 1000;
     current_release(settings);
-    if (passed >= DRAIN_LEAST_MS && (passed >= most || (filter_sessions() == 0 && gate_connections() == 0)))
+    if (passed >= DRAIN_LEAST_MS && (passed >= most || has_drained()))
         _exit(EX_OK);
 }
 
@@ -109,6 +121,18 @@ static bool callbacks_go_on(void)
     return oldest_ns == 0 || (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - oldest_ns < STUCK_MS * INT64_C(1000000);
 }
 
+/* They passed unobserved, from where libmilter forgot them. While they are there the supervisor is told at every turn: it knows when it can
+ * do something about it. */
+static void look_for_forgotten(void)
+{
+    unsigned found = forgotten_look(tally_clock_ms());
+    tally_add(tally, SERIES_0(sessions_unobserved_total), found);
+    if (found > 0)
+        log_warning("sessions forgotten by libmilter, which got no thread for them: %u; their MTA has hung up", found);
+    if (forgotten_count() > 0 && drain_begun_ms == 0)
+        handover_send(HANDOVER_CONTROL, HANDOVER_FORGOTTEN, -1);
+}
+
 static void *run(void *unused)
 {
     (void)unused;
@@ -116,9 +140,11 @@ static void *run(void *unused)
         struct pollfd wait[2] = {{.fd = HANDOVER_CONTROL, .events = POLLIN}, gate_wait()};
         if (poll(wait, 2, drain_begun_ms != 0 ? DRAIN_STEP_MS : BEAT_MS) > 0 && wait[0].revents != 0)
             receive();
+        tally_progress(tally, working_finished());
         if (callbacks_go_on())
             tally_beat(tally);
         current_reap();
+        look_for_forgotten();
         if (drain_begun_ms != 0) {
             continue_drain();
             continue;

@@ -8,6 +8,7 @@
 #include "milter/filter/coverage.h"
 #include "milter/filter/current.h"
 #include "milter/filter/session.h"
+#include "milter/filter/working.h"
 
 #include <libmilter/mfapi.h>
 
@@ -133,8 +134,10 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
     bool asked_for = before != NULL ? session_macros_asked(before) : smfi_getpriv(context) == &macros_asked;
     forget(context, enter(context));
     struct session *session = admit(context);
-    if (session == NULL)
+    if (session == NULL) {
+        working_done((uintptr_t)context);
         return SMFIS_ACCEPT;
+    }
     const struct session_connection connection = {.macros_asked = asked_for,
                                                   .address = address,
                                                   .mta_version = macro(context, "v"),

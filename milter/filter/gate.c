@@ -81,7 +81,7 @@ void gate_close(void)
     shedding = false;
 }
 
-static unsigned count_files(bool (*counts)(int fd))
+unsigned gate_count(bool (*counts)(int fd))
 {
     unsigned count = 0;
     rewinddir(files);
@@ -95,7 +95,7 @@ static bool is_any(int fd)
     return fd >= 0;
 }
 
-static bool is_connected(int fd)
+bool gate_is_connection(int fd)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
@@ -107,12 +107,12 @@ static bool is_connected(int fd)
 
 unsigned gate_open_files(void)
 {
-    return count_files(is_any);
+    return gate_count(is_any);
 }
 
 unsigned gate_connections(void)
 {
-    return count_files(is_connected);
+    return gate_count(gate_is_connection);
 }
 
 struct pollfd gate_wait(void)

@@ -21,6 +21,10 @@ unsigned gate_open_files(void);
 
 /* Connected sockets: sessions, and connections that libmilter accepted and that have not said anything yet. */
 unsigned gate_connections(void);
+bool gate_is_connection(int fd);
+
+/* How many descriptors of this process `counts` says true of; it is asked once for each, in ascending order. */
+unsigned gate_count(bool (*counts)(int fd));
 
 /* Sheds connections while nearly all of `most` descriptors are in use; to be called often. Returns how many were turned away. */
 unsigned gate_shed(unsigned most);

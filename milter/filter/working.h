@@ -1,4 +1,5 @@
-/* Which callbacks are being worked on, and since when: a worker that is stuck in one must not go unnoticed while others still answer.
+/* Which callbacks are being worked on, and since when: a worker that is stuck in one must not go unnoticed while others still answer. And
+ * how many were finished: where that number grows the filter is busy, and not hung.
  *
  * A small table of times; a callback takes a free place in it, or goes unwatched where its place is taken. Atomics only. */
 #ifndef MILTER_FILTER_WORKING_H
@@ -10,8 +11,14 @@
  * that differs between threads. */
 int working_begin(uintptr_t key, int64_t now_ns);
 
-/* Gives the place back; -1 is fine. */
+/* Gives the place back, and counts the work as finished; -1: does neither. */
 void working_end(int place);
+
+/* Counts work that took no time as finished. */
+void working_done(uintptr_t key);
+
+/* How much work was finished, but for what went unwatched. It only grows. */
+uint64_t working_finished(void);
 
 /* When the oldest work began that is still under way; 0: there is none. */
 int64_t working_oldest_ns(void);

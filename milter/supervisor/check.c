@@ -85,7 +85,20 @@ enum check_result check_step(struct check *check, int listener, int64_t now_ms)
     return result;
 }
 
-bool check_failed(const struct check *check, int64_t now_ms)
+void check_progress(struct check *check, uint64_t finished, int64_t now_ms)
+{
+    if (finished != check->progress)
+        check->moved_ms = now_ms;
+    check->progress = finished;
+}
+
+bool check_is_late(const struct check *check, int64_t now_ms)
 {
     return now_ms - check->answered_ms > CHECK_DEADLINE_MS;
+}
+
+bool check_failed(const struct check *check, int64_t now_ms)
+{
+    bool busy = check->moved_ms != 0 && now_ms - check->moved_ms <= CHECK_STILL_MS;
+    return now_ms - check->answered_ms > (busy ? CHECK_BUSY_MS : CHECK_DEADLINE_MS);
 }

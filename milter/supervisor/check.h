@@ -1,5 +1,8 @@
 /* Does the filter answer? A negotiation over the milter socket (SMFIC_OPTNEG), as the MTA makes it at the start of a session, and one
- * command more, never blocking. Without a CONNECT nothing is counted. */
+ * command more, never blocking. Without a CONNECT nothing is counted.
+ *
+ * Libmilter may leave a check lying while it is busy with sessions. A filter whose callbacks go on is not hung: it has longer to answer.
+ * Not as long as it likes, since sessions that begin may have to wait with the check. */
 #ifndef MILTER_SUPERVISOR_CHECK_H
 #define MILTER_SUPERVISOR_CHECK_H
 
@@ -7,7 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CHECK_INTERVAL_MS = 1000, CHECK_PAUSE_MS = 20, CHECK_DEADLINE_MS = 3000 };
+enum {
+    CHECK_INTERVAL_MS = 1000,
+    CHECK_PAUSE_MS = 20,
+    CHECK_DEADLINE_MS = 3000,
+    CHECK_BUSY_MS = 10 * 1000, /* the deadline of a filter that is busy: callbacks were finished within the last … */
+    CHECK_STILL_MS = 2000,     /* … which it tells every second: one that hangs is still found in CHECK_DEADLINE_MS */
+};
 
 struct check {
     int fd;              /* of the check under way, or -1 */
@@ -16,6 +25,8 @@ struct check {
     int64_t ask_ms;      /* not before */
     int64_t next_ms;     /* when the next one begins */
     int64_t answered_ms; /* when the last answer came, or since when an answer is waited for */
+    uint64_t progress;   /* callbacks finished */
+    int64_t moved_ms;    /* when that number was seen to grow last; 0: never */
 };
 
 /* Begins to wait for answers now (milliseconds on the clock of heartbeats). */
@@ -36,7 +47,13 @@ enum check_result {
 /* Goes on without waiting; `listener` is the milter socket. */
 enum check_result check_step(struct check *check, int listener, int64_t now_ms);
 
-/* Has no answer come for too long? */
+/* Takes note of how many callbacks the filter has finished, at every step. */
+void check_progress(struct check *check, uint64_t finished, int64_t now_ms);
+
+/* Has no answer come in time? */
+bool check_is_late(const struct check *check, int64_t now_ms);
+
+/* Has none come for too long, so that the filter hangs? */
 bool check_failed(const struct check *check, int64_t now_ms);
 
 #endif

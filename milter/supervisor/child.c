@@ -107,6 +107,7 @@ void child_listen(struct child *child)
         char message = handover_receive(child->control, &fd);
         child->ready = child->ready || message == HANDOVER_READY;
         child->refused = child->refused || message == HANDOVER_REFUSED;
+        child->forgetful = child->forgetful || message == HANDOVER_FORGOTTEN;
         if (fd >= 0)
             close(fd);
         if (message == HANDOVER_GONE) { /* it is ending: waitpid will say how */

@@ -12,9 +12,10 @@ struct child {
     int control; /* our end of the socket pair */
     int ring;    /* of a filter, see rings.h */
     bool ready;
-    bool refused; /* it could not take the settings of a reload */
-    bool told;    /* that it is to end */
-    bool killed;  /* SIGKILL was sent: waitpid will tell of it */
+    bool refused;   /* it could not take the settings of a reload */
+    bool forgetful; /* a filter: it holds sessions that libmilter has forgotten */
+    bool told;      /* that it is to end */
+    bool killed;    /* SIGKILL was sent: waitpid will tell of it */
     int64_t started_ms;
     int64_t draining_since_ms; /* 0: not draining */
 };
@@ -36,7 +37,7 @@ bool child_start(struct child *child, const char *program, int listener, const s
 /* Sends a message of handover.h; `fd` goes with it, -1: none. false when the child is gone. */
 bool child_send(const struct child *child, char message, int fd);
 
-/* Reads what the child says: sets `ready`. */
+/* Reads what the child says: sets `ready`, `refused`, `forgetful`. */
 void child_listen(struct child *child);
 
 /* Forgets a child that has ended or never was. */

@@ -13,7 +13,8 @@ enum {
     READY_DEADLINE_MS = 10 * 1000, /* a new filter that is not ready by then hangs */
     DEATHS_WITHIN_MS = 30 * 1000,  /* FILTERS_DEATHS in this time: the socket is closed */
     CLOSED_MS = 10 * 1000,
-    DRAIN_GRACE_MS = 3 * 1000, /* beyond milter.drain a draining filter is killed */
+    DRAIN_GRACE_MS = 3 * 1000,       /* beyond milter.drain a draining filter is killed */
+    FORGOTTEN_PAUSE_MS = 600 * 1000, /* between planned restarts for what libmilter has forgotten: it may do so again */
 };
 
 #define PROGRAM "milterscope-filter"
@@ -145,6 +146,25 @@ static void step_next(struct filters *filters, int64_t now_ms)
     }
 }
 
+/* What libmilter has forgotten only a new process is rid of. */
+static void replace_forgetful(struct filters *filters, int64_t now_ms)
+{
+    if (filters->forgotten_ms != 0 && now_ms - filters->forgotten_ms < FORGOTTEN_PAUSE_MS)
+        return;
+    filters->forgotten_ms = now_ms;
+    log_warning("filter %d holds sessions that libmilter has forgotten: planned restart", (int)filters->active.pid);
+    filters_restart(filters);
+}
+
+static void kill_active(struct filters *filters, int64_t now_ms)
+{
+    log_error("filter %d does not answer, killed", (int)filters->active.pid);
+    set_up(filters, false);
+    child_kill(&filters->active);
+    filters->active.started_ms = now_ms;
+    filters->active.ready = false; /* killed once; the rest is waitpid's */
+}
+
 static void step_active(struct filters *filters, int64_t now_ms)
 {
     struct child *active = &filters->active;
@@ -157,18 +177,22 @@ static void step_active(struct filters *filters, int64_t now_ms)
             child_kill(active);
         return;
     }
+    int64_t answered_ms = filters->check.answered_ms;
     enum check_result result = check_step(&filters->check, filters->listener, now_ms);
-    if (result != check_pending)
+    check_progress(&filters->check, tally_process_progress(filters->kit->tally, active->process), now_ms);
+    bool late = check_is_late(&filters->check, now_ms);
+    if (result != check_pending || late)
         set_up(filters, result == check_answered);
-    if (check_failed(&filters->check, now_ms) && !milter_socket_is_there(filters->kit->settings)) {
+    if (late && !milter_socket_is_there(filters->kit->settings))
         bind_again(filters, now_ms);
-    } else if (check_failed(&filters->check, now_ms) || silence_ms(filters, active, now_ms) > CHECK_DEADLINE_MS) {
-        log_error("filter %d does not answer, killed", (int)active->pid);
-        set_up(filters, false);
-        child_kill(active);
-        active->started_ms = now_ms;
-        active->ready = false; /* killed once; the rest is waitpid's */
-    }
+    else if (check_failed(&filters->check, now_ms) || silence_ms(filters, active, now_ms) > CHECK_DEADLINE_MS)
+        kill_active(filters, now_ms);
+    else if (filters->late && result == check_answered)
+        log_warning("filter %d was busy: it answered after %.1f s", (int)active->pid,
+                    (double)(now_ms - answered_ms) / 1e3);
+    else if (active->forgetful)
+        replace_forgetful(filters, now_ms);
+    filters->late = late;
 }
 
 void filters_awake(struct filters *filters, int64_t now_ms)

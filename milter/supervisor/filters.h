@@ -1,7 +1,8 @@
 /* The filters: one that serves, one that may be starting to take its place, some that drain.
  *
- * One that dies is started again on the same socket; one that does not answer (see check.h) is killed and replaced. When filters die
- * again and again the socket is closed, so that the MTA is refused at once instead of waiting, and opened again after a while. */
+ * One that dies is started again on the same socket; one that does not answer (see check.h) is killed and replaced, one that is busy only
+ * after a longer time; one that holds sessions which libmilter has forgotten gets a planned restart. When filters die again and again the
+ * socket is closed, so that the MTA is refused at once instead of waiting, and opened again after a while. */
 #ifndef MILTER_SUPERVISOR_FILTERS_H
 #define MILTER_SUPERVISOR_FILTERS_H
 
@@ -19,8 +20,10 @@ struct filters {
     struct child draining[FILTERS_DRAINING];
     int64_t deaths_ms[FILTERS_DEATHS]; /* the last ones, as a ring */
     unsigned deaths;
-    int64_t reopen_ms; /* when a closed socket is opened again */
-    int64_t awake_ms;  /* silence of filters counts from here on, see filters_awake */
+    int64_t reopen_ms;    /* when a closed socket is opened again */
+    int64_t awake_ms;     /* silence of filters counts from here on, see filters_awake */
+    int64_t forgotten_ms; /* when one was replaced last for sessions that libmilter has forgotten; 0: never */
+    bool late;            /* the answer to the check that is under way */
     bool stopping;
     bool outdated; /* a filter of another version was started: the supervisor must start again as that version */
 };

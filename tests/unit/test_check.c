@@ -233,6 +233,30 @@ static void test_full_backlog(void **state)
     end(&listener);
 }
 
+/* A filter that is busy has longer to answer, as long as it goes on. */
+static void test_progress(void **state)
+{
+    const int64_t begun = 1000, late = begun + CHECK_DEADLINE_MS, most = begun + CHECK_BUSY_MS;
+    struct check check;
+    (void)state;
+    check_begin(&check, begun);
+    check_progress(&check, 0, begun); /* idle */
+    assert_false(check_is_late(&check, late) || check_failed(&check, late));
+    assert_true(check_is_late(&check, late + 1) && check_failed(&check, late + 1));
+    for (int64_t now = begun; now <= most; now += CHECK_STILL_MS) {
+        check_progress(&check, (uint64_t)now, now);
+        check_progress(&check, (uint64_t)now, now + 200);
+        assert_int_equal(check_is_late(&check, now), now > late);
+        assert_false(check_failed(&check, now));
+    }
+    assert_true(check_failed(&check, most + 1));
+    check_begin(&check, begun);
+    check_progress(&check, 7, late - CHECK_STILL_MS / 2);
+    check_progress(&check, 7, late);
+    assert_false(check_failed(&check, late + CHECK_STILL_MS / 2));
+    assert_true(check_failed(&check, late + CHECK_STILL_MS / 2 + 1));
+}
+
 static void test_stop(void **state)
 {
     struct listener listener;
@@ -251,10 +275,10 @@ static void test_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOLDER_TEST(test_answer),    FOLDER_TEST(test_garbage),    FOLDER_TEST(test_answer_and_gone),
-        FOLDER_TEST(test_no_answer), FOLDER_TEST(test_one_answer), FOLDER_TEST(test_one_answer_and_gone),
-        FOLDER_TEST(test_hung_up),   FOLDER_TEST(test_refused),    FOLDER_TEST(test_full_backlog),
-        FOLDER_TEST(test_stop),
+        FOLDER_TEST(test_answer),    FOLDER_TEST(test_garbage),       FOLDER_TEST(test_answer_and_gone),
+        FOLDER_TEST(test_no_answer), FOLDER_TEST(test_one_answer),    FOLDER_TEST(test_one_answer_and_gone),
+        FOLDER_TEST(test_hung_up),   FOLDER_TEST(test_refused),       FOLDER_TEST(test_full_backlog),
+        FOLDER_TEST(test_stop),      cmocka_unit_test(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

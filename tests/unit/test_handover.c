@@ -30,7 +30,7 @@ static int end(void **state)
 
 static void test_messages(void **state)
 {
-    static const char messages[] = {HANDOVER_READY, HANDOVER_RELOAD, HANDOVER_DRAIN, HANDOVER_STOP};
+    static const char messages[] = {HANDOVER_READY, HANDOVER_RELOAD, HANDOVER_DRAIN, HANDOVER_STOP, HANDOVER_FORGOTTEN};
     int fd = 7;
     (void)state;
     assert_int_equal(handover_receive(pair[1], &fd), HANDOVER_NOTHING);

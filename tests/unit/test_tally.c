@@ -128,6 +128,27 @@ static void test_blocks(void **state)
     form_free(&tally);
 }
 
+/* Behind the gauges, and none of them: a process of another build need not know of it. */
+static void test_progress(void **state)
+{
+    struct tally tally;
+    (void)state;
+    form_fresh(&tally);
+    assert_int_equal(tally_process_add(&tally, 101), 1);
+    tally_progress(&tally, 5); /* block 0 */
+    assert_int_equal(tally_process_progress(&tally, 0), 5);
+    assert_int_equal(tally_process_progress(&tally, 1), 0);
+    tally_progress(&tally, UINT64_MAX);
+    assert_true(tally_process_progress(&tally, 0) == UINT64_MAX);
+    for (unsigned i = 0; i < gauge_COUNT; i++)
+        assert_true(gauge_now(&tally, i) == GAUGE_ABSENT);
+    assert_int_equal(atomic_load(&tally_file_block(&tally, 1)->pid), 101);
+    tally_process_remove(&tally, 0);
+    assert_int_equal(tally_process_add(&tally, 98), 0);
+    assert_int_equal(tally_process_progress(&tally, 0), 0);
+    form_free(&tally);
+}
+
 /* A process whose heart does not beat is as good as dead: what it said last is not shown for ever. */
 static void test_heartbeats(void **state)
 {
@@ -248,6 +269,13 @@ static void test_attach_refuses(void **state)
     fd = memory_file(tally.header, bytes);
     refuse(fd, 0, EX_PROTOCOL, "made by another version of milterscope; restart milterscope");
     close(fd);
+    tally.header->catalogue ^= 1;
+    tally.header->process_bytes =
+        sizeof(struct tally_process) + gauge_COUNT * sizeof(int64_t); /* no room for progress */
+    form_seal(tally.header, true);
+    fd = memory_file(tally.header, bytes);
+    refuse(fd, 0, EX_PROTOCOL, "made by another version of milterscope; restart milterscope");
+    close(fd);
     form_free(&tally);
 }
 
@@ -363,17 +391,12 @@ static void test_settling_while_counting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_observe),
-        cmocka_unit_test(test_adds_of_threads),
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_heartbeats),
-        cmocka_unit_test(test_joins),
-        cmocka_unit_test(test_attach),
-        cmocka_unit_test(test_attach_refuses),
-        cmocka_unit_test(test_raise),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_settling_again),
-        cmocka_unit_test(test_settling_while_counting),
+        cmocka_unit_test(test_observe),        cmocka_unit_test(test_adds_of_threads),
+        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_heartbeats),     cmocka_unit_test(test_joins),
+        cmocka_unit_test(test_attach),         cmocka_unit_test(test_attach_refuses),
+        cmocka_unit_test(test_raise),          cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_settling_again), cmocka_unit_test(test_settling_while_counting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

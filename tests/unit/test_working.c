@@ -1,4 +1,4 @@
-/* milter/filter/working.c: since when the oldest callback is under way, whatever places there are. */
+/* milter/filter/working.c: since when the oldest callback is under way, whatever places there are, and how many were finished. */
 #include "milter/filter/working.c"
 
 #include <pthread.h>
@@ -65,7 +65,23 @@ static void test_all_places(void **state)
     working_end(last);
 }
 
+static void test_finished(void **state)
+{
+    uint64_t before = working_finished();
+    (void)state;
+    int first = working_begin(key(3), 500);
+    int unwatched = working_begin(key(3), 600);
+    assert_int_equal(working_finished(), before);
+    working_end(unwatched);
+    assert_int_equal(working_finished(), before);
+    working_done(key(3));
+    assert_int_equal(working_oldest_ns(), 500);
+    working_end(first);
+    assert_int_equal(working_finished(), before + 2);
+}
+
 enum { THREADS = 4, TURNS = 50000 };
+static _Atomic uint64_t watched;
 static _Atomic bool wrong;
 
 static void *work(void *context)
@@ -77,6 +93,7 @@ static void *work(void *context)
         if (place >= 0 && (oldest == 0 || oldest > 1000 + i))
             atomic_store(&wrong, true);
         working_end(place);
+        atomic_fetch_add(&watched, place >= 0);
     }
     return NULL;
 }
@@ -84,18 +101,21 @@ static void *work(void *context)
 static void test_threads(void **state)
 {
     pthread_t threads[THREADS];
+    uint64_t before = working_finished();
     (void)state;
     for (unsigned i = 0; i < THREADS; i++) /* two of them share a place */
         assert_int_equal(pthread_create(&threads[i], NULL, work, (void *)key(i / 2)), 0);
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     assert_false(wrong);
+    assert_int_equal(working_finished(), before + watched);
     assert_int_equal(working_oldest_ns(), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_oldest), cmocka_unit_test(test_taken),
-                                       cmocka_unit_test(test_all_places), cmocka_unit_test(test_threads)};
+                                       cmocka_unit_test(test_all_places), cmocka_unit_test(test_finished),
+                                       cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
