@@ -173,7 +173,7 @@ static int try_file(const char *run_directory, const char *place, const char *pa
                     const struct tally_inheritance *inheritance, struct tally_header **header)
 {
     char fresh[PATH_MAX + 8];
-    size_t bytes = tally_file_bytes(inheritance->from);
+    size_t bytes = tally_file_bytes(inheritance);
     snprintf(fresh, sizeof fresh, "%s.new", path);
     unlink(fresh);
     int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -220,7 +220,7 @@ static int make_anonymous(const struct tally_inheritance *inheritance, struct ta
                           struct failure *failure)
 {
     int fd = memfd_create("milterscope-tally", MFD_CLOEXEC);
-    *header = fd < 0 ? NULL : map_new(fd, tally_file_bytes(inheritance->from));
+    *header = fd < 0 ? NULL : map_new(fd, tally_file_bytes(inheritance));
     if (*header == NULL) {
         fail(failure, EX_OSERR, "no memory for the tally: %s", strerror(errno));
         if (fd >= 0)
@@ -231,12 +231,13 @@ static int make_anonymous(const struct tally_inheritance *inheritance, struct ta
     return fd;
 }
 
-bool tally_make(const char *run_directory, const char *state_directory, struct tally *tally, bool *persistent,
-                struct failure *warning, struct failure *failure)
+bool tally_make(const char *run_directory, const char *state_directory, const struct own_domains *own,
+                struct tally *tally, bool *persistent, struct failure *warning, struct failure *failure)
 {
     struct tally_header *header;
     warning->text[0] = '\0';
     struct tally_inheritance inheritance = inherit(run_directory, state_directory, warning);
+    tally_domains_plan(&inheritance, own);
     int fd = make_file(run_directory, &inheritance, &header, warning);
     *persistent = fd >= 0;
     if (fd < 0)
@@ -266,17 +267,22 @@ static bool write_all(int fd, const void *bytes, size_t count)
     return fsync(fd) == 0;
 }
 
-/* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one. */
+/* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one, and the names of what was counted
+ * after them. */
 static void copy_values(const struct tally *tally, struct tally_header *copy)
 {
     const struct tally_header *header = &tally->form;
     struct tally target;
     memcpy((void *)copy, tally->header, sizeof *header);
     memcpy((void *)copy, header, offsetof(struct tally_header, id));
+    copy->domains_at = header->domains_at;
     tally_file_bind(copy, &target);
     for (unsigned i = 0; i < header->total_count; i++)
         atomic_store_explicit(&target.totals[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
                               memory_order_relaxed);
+    const struct tally_domains *domains = tally_domains_of(header, tally->header);
+    if (domains != NULL)
+        memcpy((void *)tally_domains_of(header, copy), (const void *)domains, sizeof *domains);
     memcpy((char *)copy + header->names_at, (const char *)tally->header + header->names_at,
            header->bytes - header->names_at);
 }
