@@ -28,6 +28,7 @@ libmicrohttpd = $(shell $(PKGCONFIG) --libs libmicrohttpd)
 yaml          = $(shell $(PKGCONFIG) --libs yaml-0.1)
 zlib          = $(shell $(PKGCONFIG) --libs zlib)
 psl           = $(shell $(PKGCONFIG) --libs libpsl)
+idn2          = $(shell $(PKGCONFIG) --libs libidn2)
 jansson       = $(shell $(PKGCONFIG) --libs jansson)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
@@ -37,10 +38,10 @@ milterscope_FOLDER          = milter/supervisor
 milterscope-filter_FOLDER   = milter/filter
 milterscope-pusher_FOLDER   = milter/pusher
 milterscope-exporter_FOLDER = exporter/serve
-milterscope_LIBS          = $(yaml)
+milterscope_LIBS          = $(yaml) $(idn2)
 milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
-milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(zlib) $(jansson) -lm
+milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
 
 TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter bench/bare-milter
 
@@ -98,7 +99,7 @@ MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
-ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(zlib) $(psl) $(jansson) -lm
+ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) -lm
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libmodules.a $(CONF_LIB)
 	@mkdir -p $(@D)

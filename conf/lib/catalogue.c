@@ -152,7 +152,8 @@ uint64_t catalogue_hash(void)
     return hash;
 }
 
-/* Appends to a text of SERIES_TEXT_MAX bytes; the tables are far too short to reach its end, so truncation is a wrong row. */
+/* Appends to a text of SERIES_TEXT_MAX bytes; tables and names of domains are far too short to reach its end, so truncation is a wrong
+ * row. */
 static size_t append(char *text, size_t at, const char *more)
 {
     size_t length = strlen(more);
@@ -172,7 +173,17 @@ static size_t append_label(char *text, size_t at, char before, const char *label
     return append(text, at, "\"");
 }
 
+bool catalogue_has_domain(const struct metric *metric)
+{
+    return metric->label_count > 0 && metric->labels[0] == &domain_set;
+}
+
 size_t catalogue_series(const struct metric *metric, unsigned slot, char *text)
+{
+    return catalogue_domain_series(metric, slot, NULL, text);
+}
+
+size_t catalogue_domain_series(const struct metric *metric, unsigned slot, const char *domain, char *text)
 {
     const char *suffix = "";
     const char *le = NULL;
@@ -192,7 +203,9 @@ size_t catalogue_series(const struct metric *metric, unsigned slot, char *text)
     char before = '{';
     for (unsigned i = 0; i < metric->label_count; i++, before = ',') {
         span /= metric->labels[i]->count;
-        at = append_label(text, at, before, metric->labels[i]->label, metric->labels[i]->values[series / span]);
+        bool is_place = domain != NULL && metric->labels[i] == &domain_set;
+        const char *value = is_place ? domain : metric->labels[i]->values[series / span];
+        at = append_label(text, at, before, metric->labels[i]->label, value);
         series %= span;
     }
     if (le != NULL) {

@@ -148,6 +148,13 @@ enum { SERIES_TEXT_MAX = 256 };
  * …_bucket{…,le="0.5"} and …_sum{…}. Returns the length. */
 size_t catalogue_series(const struct metric *metric, unsigned slot, char *text);
 
+/* Has the metric the label `domain`, the first one then, whose values are names known at run time alone? Where such a series is
+ * published goes by domains.h; the functions here know its places, "#00" to "#77". */
+bool catalogue_has_domain(const struct metric *metric);
+
+/* The same as catalogue_series with `domain` in the place of the label of that name. */
+size_t catalogue_domain_series(const struct metric *metric, unsigned slot, const char *domain, char *text);
+
 /* The same for the total with this number (enum total) or the gauge with this number (enum gauge). */
 size_t catalogue_total_text(unsigned total, char *text);
 size_t catalogue_gauge_text(unsigned gauge, char *text);

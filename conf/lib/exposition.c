@@ -108,9 +108,10 @@ struct series_text {
     const char *labels; /* behind the opening brace; NULL: none */
 };
 
-static void take_apart(const struct metric *metric, unsigned slot, struct series_text *series)
+static void take_apart(const struct domains *domains, const struct metric *metric, unsigned slot,
+                       struct series_text *series)
 {
-    catalogue_series(metric, slot, series->name);
+    domains_series(domains, metric, slot, series->name);
     char *brace = strchr(series->name, '{');
     series->labels = brace == NULL ? NULL : brace + 1;
     if (brace != NULL)
@@ -150,8 +151,8 @@ static void write_histogram(const struct family *family, unsigned slot)
     struct series_text series[HISTOGRAM_PARTS_MAX];
     unsigned buckets = metric->bounds->count + 1, sum = buckets, count = sum + 1;
     for (unsigned i = 0; i <= sum; i++)
-        take_apart(metric, slot + i, &series[i]);
-    take_apart(metric, slot + sum, &series[count]); /* the count is the sum under another name */
+        take_apart(NULL, metric, slot + i, &series[i]);
+    take_apart(NULL, metric, slot + sum, &series[count]); /* the count is the sum under another name */
     strcpy(series[count].name + strlen(metric->name), "_count");
     if (series[sum].labels != NULL)
         series[count].labels = series[sum].labels;
@@ -179,6 +180,25 @@ static bool any_totals(const struct family *family)
     return false;
 }
 
+/* The same label stands for a name of its own in each part. */
+static void write_domains(struct family *family)
+{
+    const struct metric *metric = family->metric;
+    for (unsigned slot = 0; slot < metric->slots; slot++) {
+        for (size_t p = 0; p < family->count; p++) {
+            const struct exposition_part *part = &family->parts[p];
+            const struct domains *domains = &part->values->domains;
+            struct series_text series;
+            if (!part->values->has_totals || !domains_show(domains, metric, slot))
+                continue;
+            take_apart(domains, metric, slot, &series);
+            write_head(family);
+            write_sample(family->out, &series, part->instance, metric->unit,
+                         (int64_t)part->values->totals[metric->first + slot]);
+        }
+    }
+}
+
 static void write_totals(struct family *family)
 {
     const struct metric *metric = family->metric;
@@ -193,7 +213,7 @@ static void write_totals(struct family *family)
             write_histogram(family, slot);
             continue;
         }
-        take_apart(metric, slot, &series);
+        take_apart(NULL, metric, slot, &series);
         for (size_t p = 0; p < family->count; p++) {
             const struct exposition_part *part = &family->parts[p];
             if (has_totals(family, part))
@@ -214,7 +234,7 @@ static void write_gauges(struct family *family)
     const struct metric *metric = family->metric;
     for (unsigned slot = 0; slot < metric->slots; slot++) {
         struct series_text series;
-        take_apart(metric, slot, &series);
+        take_apart(NULL, metric, slot, &series);
         for (size_t p = 0; p < family->count; p++) {
             int64_t value = family->parts[p].values->gauges[metric->first + slot];
             if (!is_present(metric, value))
@@ -230,7 +250,9 @@ void exposition_write(FILE *out, enum exposition_format format, const struct exp
 {
     for (size_t i = 0; i < metric_COUNT; i++) {
         struct family family = {out, format, &catalogue[i], parts, count, false};
-        if (catalogue[i].is_total)
+        if (catalogue_has_domain(&catalogue[i]))
+            write_domains(&family);
+        else if (catalogue[i].is_total)
             write_totals(&family);
         else
             write_gauges(&family);

@@ -7,6 +7,7 @@
 #include "conf/lib/failure.h"
 #include "conf/lib/log.h"
 #include "conf/lib/networks.h"
+#include "conf/lib/own_domains.h"
 
 #include <stdint.h>
 
@@ -79,6 +80,7 @@ struct settings {
     char state_directory[SETTINGS_PATH_MAX];
     char run_directory[SETTINGS_PATH_MAX];
     struct networks trusted_networks;
+    struct own_domains domains;
     int64_t log_level;                     /* enum log_level */
     int64_t log_target;                    /* enum log_target */
     int64_t mta_kind;                      /* enum mta_kind */

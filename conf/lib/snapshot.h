@@ -2,13 +2,14 @@
 #ifndef CONF_LIB_SNAPSHOT_H
 #define CONF_LIB_SNAPSHOT_H
 
-#include "conf/lib/catalogue.h"
+#include "conf/lib/domains.h"
 
 /* A gauge without a value: no live process says anything of it, so it is absent, which is not 0. */
 #define GAUGE_ABSENT INT64_MIN
 
 struct snapshot {
-    bool has_totals; /* false: totals are not known yet, and absent */
+    bool has_totals;        /* false: totals are not known yet, and absent */
+    struct domains domains; /* whose totals are in which place */
     uint64_t totals[total_COUNT];
     int64_t gauges[gauge_COUNT];
 };
@@ -17,6 +18,9 @@ struct snapshot {
 static inline void snapshot_clear(struct snapshot *snapshot)
 {
     snapshot->has_totals = false;
+    snapshot->domains.shown = 0;
+    for (unsigned i = 0; i < DOMAINS_MAX; i++)
+        snapshot->domains.names[i][0] = '\0';
     for (unsigned i = 0; i < total_COUNT; i++)
         snapshot->totals[i] = 0;
     for (unsigned i = 0; i < gauge_COUNT; i++)

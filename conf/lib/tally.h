@@ -5,7 +5,13 @@
  * the tally before or from the copy in the state directory; totals that this build does not know are kept behind its own. The
  * pusher copies it to the state directory.
  *
- *     header | totals[total_count] | base[total_count] | processes[TALLY_PROCESSES] | names, NUL-terminated
+ *     header | domains | totals[total_count] | base[total_count] | processes[TALLY_PROCESSES] | names, NUL-terminated
+ *
+ * Domains of the operator's are known at run time alone: the table says which name is in which place of the catalogue's label `domain`. A
+ * place that was given to a name keeps it as long as the file lives, so that neither a reload nor a session that began before it can
+ * count one domain for another; those that are not configured any more are not shown. At the next start those that are come
+ * first, then those that have counts, as long as there are places; the rest is kept like totals that the build does not know. Where a
+ * name was known when the file was made it stands in the names, too.
  *
  * Totals are 64-bit slots, added to with relaxed atomics. Gauges belong to a live process: each has a block of its own, and readers
  * join the blocks of those that live; a dead process' gauges are absent. Behind the gauges a block has a slot without a name, which only
@@ -14,6 +20,7 @@
 #define CONF_LIB_TALLY_H
 
 #include "conf/lib/failure.h"
+#include "conf/lib/own_domains.h"
 #include "conf/lib/snapshot.h"
 
 #include <stdatomic.h>
@@ -63,10 +70,23 @@ struct tally_header {
     _Atomic uint32_t ahead; /* enum tally_ahead */
 
     /* Only in a copy. */
-    uint32_t clean;         /* 1: made at a clean stop, nothing was counted since */
+    uint32_t clean;      /* 1: made at a clean stop, nothing was counted since */
+    uint32_t domains_at; /* offset of the table, not only in a copy; 0: there is none */
+    uint32_t unused;
     uint64_t copy_checksum; /* of totals and names */
 
     uint64_t run; /* random: tells this run from any other, also from one that took over a copy of this file */
+};
+
+/* Written by the supervisor alone. A name is there before it is counted, and does not change then. */
+struct tally_domains {
+    _Atomic uint64_t shown; /* a bit for each place: configured now */
+    _Atomic uint32_t count; /* places from the first one on that have a name */
+    uint32_t unused;
+    struct tally_domain {
+        uint32_t check; /* a hash of the name: one that does not fit is none */
+        char name[DOMAIN_BYTES];
+    } list[DOMAINS_MAX];
 };
 
 struct tally_process {
@@ -123,9 +143,15 @@ const char *tally_harm(const struct tally *tally);
 /* Makes the tally of this run. run_directory must be on tmpfs: where it is not, or the file cannot be made, the tally lives in anonymous
  * memory, *persistent is false and *warning (not empty) says why. Damaged files are moved aside under a dated name and said in
  * *warning too. false with *failure only when not even anonymous memory is to be had. The caller must hold the lock on
- * run_directory (see supervisor). tally->fd can be handed to children. */
-bool tally_make(const char *run_directory, const char *state_directory, struct tally *tally, bool *persistent,
-                struct failure *warning, struct failure *failure);
+ * run_directory (see supervisor). tally->fd can be handed to children. `own`: the domains that get places first, and are shown. */
+bool tally_make(const char *run_directory, const char *state_directory, const struct own_domains *own,
+                struct tally *tally, bool *persistent, struct failure *warning, struct failure *failure);
+
+/* Gives each of these domains its place in the tally, or a free one; returns how many have none, since all are taken. */
+unsigned tally_place_domains(const struct tally *tally, struct own_domains *own);
+
+/* From now on the series of these, which have their places, are shown, and of no others. */
+void tally_show_domains(const struct tally *tally, const struct own_domains *own);
 
 /* Takes a free process block for `pid` with all gauges absent and returns its number; -1 when all are taken. */
 int tally_process_add(const struct tally *tally, pid_t pid);
@@ -169,6 +195,9 @@ void tally_keep_all(const struct tally *tally);
 /* Lets readers show the totals themselves, and no more: then all that they can have shown counts as kept, until Redis has it. */
 void tally_go_ahead(const struct tally *tally);
 void tally_end_ahead(const struct tally *tally);
+
+/* The names of domains, as they are now. */
+void tally_domains(const struct tally *tally, struct domains *domains);
 
 /* The values of the tally that this process has mapped: as tally_view_read, memory operations only. */
 void tally_snapshot(const struct tally *tally, struct snapshot *snapshot);

@@ -25,17 +25,22 @@ static bool write_all(int fd, const void *bytes, size_t count)
     return fsync(fd) == 0;
 }
 
-/* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one. */
+/* Fills `copy`, zeroed, with all but the processes. Others count meanwhile: totals are read one by one, and the names of what was counted
+ * after them. */
 static void copy_values(const struct tally *tally, struct tally_header *copy)
 {
     const struct tally_header *header = &tally->form;
     struct tally target;
     memcpy((void *)copy, tally->header, sizeof *header);
     memcpy((void *)copy, header, offsetof(struct tally_header, id));
+    copy->domains_at = header->domains_at;
     tally_file_bind(copy, &target);
     for (unsigned i = 0; i < header->total_count; i++)
         atomic_store_explicit(&target.totals[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
                               memory_order_relaxed);
+    const struct tally_domains *domains = tally_domains_of(header, tally->header);
+    if (domains != NULL)
+        memcpy((void *)tally_domains_of(header, copy), (const void *)domains, sizeof *domains);
     memcpy((char *)copy + header->names_at, (const char *)tally->header + header->names_at,
            header->bytes - header->names_at);
 }

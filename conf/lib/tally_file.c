@@ -83,78 +83,108 @@ const char *tally_file_next_name(const struct tally_header *header, const char *
     return name == NULL ? (const char *)header + header->names_at : name + strlen(name) + 1;
 }
 
-/* Calls `each` for every total of `from` that this build does not know. */
-static void each_unknown(const struct tally_header *from, void (*each)(void *, const char *, uint64_t), void *context)
-{
-    const char *name = NULL;
-    for (unsigned i = 0; i < from->total_count; i++) {
-        name = tally_file_next_name(from, name);
-        if (catalogue_find_total(name, strlen(name)) < 0)
-            each(context, name, atomic_load_explicit(&tally_file_totals(from)[i], memory_order_relaxed));
-    }
-}
-
-struct size_of_unknown {
-    unsigned count;
-    size_t names;
+/* The totals that are taken over from another tally, one after another. */
+struct rows {
+    const struct tally_inheritance *inheritance;
+    struct domains domains; /* of that tally */
+    unsigned next, unknown;
+    const char *stored;         /* the name of the last, as it stands there */
+    char text[SERIES_TEXT_MAX]; /* the same with its domain in it */
+    const char *name;           /* the name of this one */
+    int known;                  /* its number in this build; -1: unknown, or of a domain without a place */
+    uint64_t value, base;
 };
 
-static void add_size(void *context, const char *name, uint64_t value)
+static void begin_rows(struct rows *rows, const struct tally_inheritance *inheritance)
 {
-    struct size_of_unknown *size = context;
-    (void)value;
-    size->count++;
-    size->names += strlen(name) + 1;
+    const struct tally_header *from = inheritance->from;
+    memset(rows, 0, sizeof *rows);
+    rows->inheritance = inheritance;
+    if (from != NULL)
+        tally_domains_read(from, from, &rows->domains);
 }
 
-/* Fills the fields of *header that say where everything lies; the names of this build are `names` bytes. */
-static void lay_out(struct tally_header *header, const struct tally_header *from)
+/* A free place holds nothing, and nobody misses a domain without counts. What would not fit into a tally has to go. */
+static bool is_kept(const struct rows *rows)
 {
-    struct size_of_unknown unknown = {0, 0};
+    if (rows->name == NULL)
+        return false;
+    bool idle = rows->value == 0 && domains_has_total(rows->name, strlen(rows->name));
+    return rows->known >= 0 || (!idle && total_COUNT + rows->unknown < TOTALS_MAX);
+}
+
+static bool next_row(struct rows *rows)
+{
+    const struct tally_header *from = rows->inheritance->from;
+    while (from != NULL && rows->next < from->total_count) {
+        unsigned i = rows->next++;
+        rows->stored = tally_file_next_name(from, rows->stored);
+        rows->name = tally_domains_name(&rows->domains, rows->stored, rows->text);
+        rows->known =
+            rows->name == NULL ? -1 : domains_find_total(&rows->inheritance->domains, rows->name, strlen(rows->name));
+        rows->value = atomic_load_explicit(&tally_file_totals(from)[i], memory_order_relaxed);
+        rows->base = atomic_load_explicit(&tally_file_base(from)[i], memory_order_relaxed);
+        if (is_kept(rows)) {
+            rows->unknown += rows->known < 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The name of a total of this build; where its domain is not known yet, that of the place. */
+static size_t total_text(const struct domains *domains, unsigned total, char *text)
+{
+    const struct metric *metric = catalogue_total_metric(total);
+    size_t length = domains_series(domains, metric, total - metric->first, text);
+    return length > 0 ? length : catalogue_series(metric, total - metric->first, text);
+}
+
+/* Fills the fields of *header that say where everything lies. */
+static void lay_out(struct tally_header *header, const struct tally_inheritance *inheritance)
+{
     char text[SERIES_TEXT_MAX];
+    struct rows rows;
     size_t names = 0;
-    if (from != NULL)
-        each_unknown(from, add_size, &unknown);
+    for (begin_rows(&rows, inheritance); next_row(&rows);)
+        names += rows.known < 0 ? strlen(rows.name) + 1 : 0;
     for (unsigned i = 0; i < total_COUNT; i++)
-        names += catalogue_total_text(i, text) + 1;
+        names += total_text(&inheritance->domains, i, text) + 1;
     for (unsigned i = 0; i < gauge_COUNT; i++)
         names += catalogue_gauge_text(i, text) + 1;
     memcpy(header->magic, TALLY_MAGIC, sizeof header->magic);
     header->version = TALLY_VERSION;
     header->header_bytes = sizeof *header;
     header->catalogue = catalogue_hash();
-    header->total_count = total_COUNT + unknown.count;
+    header->total_count = total_COUNT + rows.unknown;
     header->gauge_count = gauge_COUNT;
     header->process_bytes = tally_file_process_bytes(gauge_COUNT);
-    header->totals_at = round_up(sizeof *header);
+    header->domains_at = (uint32_t)round_up(sizeof *header);
+    header->totals_at = round_up(header->domains_at + sizeof(struct tally_domains));
     header->base_at = round_up(header->totals_at + header->total_count * sizeof(uint64_t));
     header->processes_at = round_up(header->base_at + header->total_count * sizeof(uint64_t));
     header->names_at = header->processes_at + TALLY_PROCESSES * header->process_bytes;
-    header->bytes = header->names_at + names + unknown.names;
+    header->bytes = header->names_at + names;
 }
 
-size_t tally_file_bytes(const struct tally_header *from)
+size_t tally_file_bytes(const struct tally_inheritance *inheritance)
 {
     struct tally_header header;
-    lay_out(&header, from);
+    lay_out(&header, inheritance);
     return header.bytes;
 }
 
-/* Takes over all totals of `from` by name: those of this build into their slots, the others behind, with their names from `name`
- * on. What a copy holds is kept, the tally of this boot knows what was kept of it. Returns where the names end. */
-static char *carry_over(const struct tally_header *from, bool keep_base, const struct tally *tally, char *name)
+/* Takes over totals by name: those of this build into their slots, the others behind, with their names from `name` on. What a
+ * copy holds is kept, the tally of this boot knows what was kept of it. Returns where the names end. */
+static char *carry_over(const struct tally_inheritance *inheritance, const struct tally *tally, char *name)
 {
-    unsigned next = total_COUNT;
-    const char *old = NULL;
-    for (unsigned i = 0; i < from->total_count; i++) {
-        old = tally_file_next_name(from, old);
-        int known = catalogue_find_total(old, strlen(old));
-        unsigned slot = known >= 0 ? (unsigned)known : next++;
-        if (known < 0)
-            name = stpcpy(name, old) + 1;
-        uint64_t value = atomic_load_explicit(&tally_file_totals(from)[i], memory_order_relaxed);
-        atomic_store(&tally->totals[slot], value);
-        atomic_store(&tally->base[slot], keep_base ? atomic_load(&tally_file_base(from)[i]) : value);
+    struct rows rows;
+    for (begin_rows(&rows, inheritance); next_row(&rows);) {
+        unsigned slot = rows.known >= 0 ? (unsigned)rows.known : total_COUNT + rows.unknown - 1;
+        if (rows.known < 0)
+            name = stpcpy(name, rows.name) + 1;
+        atomic_store(&tally->totals[slot], rows.value);
+        atomic_store(&tally->base[slot], inheritance->keep_base ? rows.base : rows.value);
     }
     return name;
 }
@@ -163,14 +193,18 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
 {
     const struct tally_header *from = inheritance->from;
     struct tally tally;
-    lay_out(header, from);
+    char text[SERIES_TEXT_MAX]; /* names may have less room behind them than those who write them ask for */
+    lay_out(header, inheritance);
     tally_file_boot_id(header->boot_id);
     tally_file_bind(header, &tally);
+    tally_domains_write(tally_domains_of(header, header), &inheritance->domains);
     char *name = (char *)header + header->names_at;
-    for (unsigned i = 0; i < total_COUNT; i++)
-        name += catalogue_total_text(i, name) + 1;
+    for (unsigned i = 0; i < total_COUNT; i++) {
+        total_text(&inheritance->domains, i, text);
+        name = stpcpy(name, text) + 1;
+    }
+    name = carry_over(inheritance, &tally, name);
     if (from != NULL) {
-        name = carry_over(from, inheritance->keep_base, &tally, name);
         for (int i = 0; i < 2; i++)
             atomic_store(&header->id[i], atomic_load(&from->id[i]));
         atomic_store(&header->starts, atomic_load(&from->starts));
@@ -179,7 +213,6 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
     } else {
         tally_file_new_id(header);
     }
-    char text[SERIES_TEXT_MAX]; /* the last names may have less room behind them than catalogue_gauge_text asks for */
     for (unsigned i = 0; i < gauge_COUNT; i++) {
         catalogue_gauge_text(i, text);
         name = stpcpy(name, text) + 1;

@@ -8,11 +8,28 @@
 struct tally_inheritance {
     const struct tally_header *from; /* a checked tally, or NULL: begin at 0 */
     bool settling;                   /* it may be older than what Redis holds */
-    bool keep_base; /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
+    bool keep_base;         /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
+    struct domains domains; /* the places of the new one, see tally_domains_plan; all free: without domains */
 };
 
-/* How many bytes a new tally of this build needs that takes over `from` (NULL: nothing). */
-size_t tally_file_bytes(const struct tally_header *from);
+/* Which domain gets which place in a tally that takes over `inheritance->from`: into inheritance->domains. */
+void tally_domains_plan(struct tally_inheritance *inheritance, const struct own_domains *own);
+
+/* The table of a checked tally whose form is `form`, in `memory`; NULL: there is none. */
+struct tally_domains *tally_domains_of(const struct tally_header *form, void *memory);
+
+/* Fills an empty table. */
+void tally_domains_write(struct tally_domains *table, const struct domains *domains);
+
+/* The names in the table, with those of a checked tally whose form is `form`, in `memory`. */
+void tally_domains_read(const struct tally_header *form, const void *memory, struct domains *domains);
+
+/* The name of a total as it is to be: with the domain in it where it stands in the tally with a place. Returns `name`, or `text`, of
+ * at least SERIES_TEXT_MAX bytes; NULL where the place is free. */
+const char *tally_domains_name(const struct domains *domains, const char *name, char *text);
+
+/* How many bytes a new tally of this build needs that takes this over. */
+size_t tally_file_bytes(const struct tally_inheritance *inheritance);
 
 /* Fills `header`, zeroed memory of that size, as a new tally of this build. */
 void tally_file_build(struct tally_header *header, const struct tally_inheritance *inheritance);

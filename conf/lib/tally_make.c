@@ -174,7 +174,7 @@ static int try_file(const char *run_directory, const char *place, const char *pa
                     const struct tally_inheritance *inheritance, struct tally_header **header)
 {
     char fresh[PATH_MAX + 8];
-    size_t bytes = tally_file_bytes(inheritance->from);
+    size_t bytes = tally_file_bytes(inheritance);
     snprintf(fresh, sizeof fresh, "%s.new", path);
     unlink(fresh);
     int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -221,7 +221,7 @@ static int make_anonymous(const struct tally_inheritance *inheritance, struct ta
                           struct failure *failure)
 {
     int fd = memfd_create("milterscope-tally", MFD_CLOEXEC);
-    *header = fd < 0 ? NULL : map_new(fd, tally_file_bytes(inheritance->from));
+    *header = fd < 0 ? NULL : map_new(fd, tally_file_bytes(inheritance));
     if (*header == NULL) {
         fail(failure, EX_OSERR, "no memory for the tally: %s", strerror(errno));
         if (fd >= 0)
@@ -232,12 +232,13 @@ static int make_anonymous(const struct tally_inheritance *inheritance, struct ta
     return fd;
 }
 
-bool tally_make(const char *run_directory, const char *state_directory, struct tally *tally, bool *persistent,
-                struct failure *warning, struct failure *failure)
+bool tally_make(const char *run_directory, const char *state_directory, const struct own_domains *own,
+                struct tally *tally, bool *persistent, struct failure *warning, struct failure *failure)
 {
     struct tally_header *header;
     warning->text[0] = '\0';
     struct tally_inheritance inheritance = inherit(run_directory, state_directory, warning);
+    tally_domains_plan(&inheritance, own);
     int fd = make_file(run_directory, &inheritance, &header, warning);
     *persistent = fd >= 0;
     if (fd < 0)

@@ -68,21 +68,31 @@ void tally_snapshot(const struct tally *tally, struct snapshot *snapshot)
     snapshot_clear(snapshot);
     for (unsigned i = 0; i < total_COUNT; i++)
         snapshot->totals[i] = atomic_load_explicit(&tally->totals[i], memory_order_relaxed);
+    tally_domains(tally, &snapshot->domains);
     read_gauges(&tally->form, tally->header, NULL, snapshot->gauges);
     snapshot->has_totals = atomic_load_explicit(&tally->header->state, memory_order_acquire) != tally_settling;
+}
+
+/* The total of this build with this name, in the place that the file gives to its domain. */
+static int total_of(const struct domains *domains, const char *name)
+{
+    int place = catalogue_find_total(name, strlen(name));
+    return place >= 0 ? place : domains_find_total(domains, name, strlen(name));
 }
 
 static bool map_names(struct tally_view *view)
 {
     const struct tally_header *header = view->file;
     const char *name = NULL;
+    struct domains domains;
+    tally_domains_read(header, header, &domains);
     view->totals = calloc(header->total_count + 1, sizeof(int));
     view->gauges = calloc(header->gauge_count + 1, sizeof(int));
     if (view->totals == NULL || view->gauges == NULL)
         return false;
     for (unsigned i = 0; i < header->total_count; i++) {
         name = tally_file_next_name(header, name);
-        view->totals[i] = catalogue_find_total(name, strlen(name));
+        view->totals[i] = total_of(&domains, name);
     }
     for (unsigned i = 0; i < header->gauge_count; i++) {
         name = tally_file_next_name(header, name);
@@ -200,6 +210,7 @@ static bool read_view(const struct tally_view *view, bool kept, struct snapshot 
         if (view->totals[slot] >= 0)
             snapshot->totals[view->totals[slot]] = atomic_load_explicit(&totals[slot], memory_order_relaxed);
     }
+    tally_domains_read(view->file, now, &snapshot->domains);
     read_gauges(now, now, view->gauges, snapshot->gauges);
     snapshot->has_totals = atomic_load(&now->state) != tally_settling && !(kept && is_copy(now) && now->clean != 1);
     free(now);
@@ -253,10 +264,15 @@ void tally_view_unknown(const struct tally_view *view, void (*each)(void *contex
 {
     struct tally_header *now = refresh(view);
     const char *name = NULL;
+    char text[SERIES_TEXT_MAX];
+    struct domains domains;
+    if (now != NULL)
+        tally_domains_read(view->file, now, &domains);
     for (unsigned slot = 0; now != NULL && slot < view->file->total_count; slot++) {
         name = tally_file_next_name(view->file, name);
-        if (view->totals[slot] < 0)
-            each(context, name, atomic_load_explicit(&tally_file_totals(now)[slot], memory_order_relaxed));
+        const char *whole = view->totals[slot] < 0 ? tally_domains_name(&domains, name, text) : NULL;
+        if (whole != NULL)
+            each(context, whole, atomic_load_explicit(&tally_file_totals(now)[slot], memory_order_relaxed));
     }
     free(now);
 }

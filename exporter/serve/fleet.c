@@ -174,7 +174,7 @@ static enum fleet_progress take_values(struct fleet *fleet, const struct redis *
             return fleet_failed;
         member->unknown += said->dropped;
         if (said->known && said->values.has_totals)
-            shown_raise(&member->shown, said->id, said->values.totals);
+            shown_raise(&member->shown, said->id, &said->values);
     }
     fleet->asked_next += batch;
     return fleet->asked_next < fleet->asked_count ? fleet_more : fleet_read;

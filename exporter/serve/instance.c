@@ -63,10 +63,13 @@ static bool take_owner(struct instance *instance, const struct redis_reply *owne
 static bool take_total(struct snapshot *values, const char *field, size_t length, const char *text, size_t text_length)
 {
     int64_t value;
-    int total = catalogue_find_total(field, length);
+    int total = domains_take_total(&values->domains, field, length);
     if (total < 0 || !catalogue_value_parse(catalogue_total_unit((unsigned)total), text, text_length, &value) ||
         value < 0)
         return false;
+    int place = domains_place((unsigned)total);
+    if (place >= 0)
+        values->domains.shown |= UINT64_C(1) << place;
     values->totals[total] = (uint64_t)value;
     values->has_totals = true;
     return true;

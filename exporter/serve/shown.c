@@ -17,12 +17,26 @@ static unsigned find(struct shown *shown, const char *id)
     return place;
 }
 
-void shown_raise(struct shown *shown, const char *id, uint64_t *totals)
+/* A place for a domain that has none: a free one, or that of one that is not among those that are shown now. */
+static void make_place(struct domains *floor, uint64_t *totals, const struct domains *now, const char *name)
 {
-    uint64_t *floor = shown->tallies[find(shown, id)].totals;
-    for (unsigned i = 0; i < total_COUNT; i++) {
-        if (totals[i] > floor[i])
-            floor[i] = totals[i];
-        totals[i] = floor[i];
+    for (unsigned place = 0; domains_add(floor, name, strlen(name)) < 0 && place < DOMAINS_MAX; place++) {
+        if (domains_find(now, floor->names[place], strlen(floor->names[place])) >= 0)
+            continue;
+        floor->names[place][0] = '\0';
+        domains_clear(totals, place);
     }
+}
+
+void shown_raise(struct shown *shown, const char *id, struct snapshot *values)
+{
+    unsigned tally = find(shown, id);
+    struct domains *domains = &shown->tallies[tally].domains;
+    uint64_t *totals = shown->tallies[tally].totals;
+    for (unsigned place = 0; place < DOMAINS_MAX; place++) {
+        if (values->domains.names[place][0] != '\0')
+            make_place(domains, totals, &values->domains, values->domains.names[place]);
+    }
+    domains_raise(totals, domains, values->totals, &values->domains);
+    domains_raise(values->totals, &values->domains, totals, domains);
 }

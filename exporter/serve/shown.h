@@ -14,11 +14,13 @@ struct shown {
     unsigned turn; /* the next to be replaced */
     struct {
         char id[TALLY_ID_BYTES]; /* empty: free */
+        struct domains domains;
         uint64_t totals[total_COUNT];
     } tallies[SHOWN_TALLIES];
 };
 
-/* Raises `totals`, of tally `id`, to what was shown before, and remembers the result. */
-void shown_raise(struct shown *shown, const char *id, uint64_t *totals);
+/* Raises the totals in `values`, of tally `id`, to what was shown before, and remembers the result. A domain that is not among the values
+ * is remembered as long as there is room. */
+void shown_raise(struct shown *shown, const char *id, struct snapshot *values);
 
 #endif

@@ -67,15 +67,13 @@ static void choose_totals(struct source *source, const struct facts *facts, stru
     const struct instance *instance = facts->instance;
     if (facts->has_tally) {
         *values = facts->tally;
-        for (unsigned i = 0; instance != NULL && !facts->tally_lives && i < total_COUNT; i++) {
-            if (instance->values.totals[i] > values->totals[i])
-                values->totals[i] = instance->values.totals[i];
-        }
+        if (instance != NULL && !facts->tally_lives)
+            domains_raise(values->totals, &values->domains, instance->values.totals, &instance->values.domains);
     } else if (instance != NULL) {
         *values = instance->values;
     }
     if (values->has_totals)
-        shown_raise(&source->shown, facts->has_tally ? facts->tally_id : instance->id, values->totals);
+        shown_raise(&source->shown, facts->has_tally ? facts->tally_id : instance->id, values);
 }
 
 static bool is_fresh(const struct source *source, const struct instance *instance)

@@ -3,6 +3,7 @@
 #include "milter/filter/report.h"
 
 #include "conf/lib/top.h"
+#include "milter/filter/mailbox.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -61,32 +62,6 @@ void report_helo(struct report *report, const char *name)
         set_name(&report->helo, name, strnlen(name, REPORT_NAME_MAX));
 }
 
-/* The mailbox in a path of RFC 5321: without brackets, and without a source route. */
-static const char *mailbox_of(const char *path, size_t *length)
-{
-    const char *begin = path + (*path == '<');
-    *length = strlen(begin);
-    if (*length > 0 && begin[*length - 1] == '>')
-        --*length;
-    const char *colon = begin[0] == '@' ? memchr(begin, ':', *length) : NULL;
-    if (colon == NULL)
-        return begin;
-    *length -= (size_t)(colon + 1 - begin);
-    return colon + 1;
-}
-
-/* What stands behind the last @, with it; nothing where there is none. */
-static const char *domain_of(const char *mailbox, size_t *length)
-{
-    const char *at = memrchr(mailbox, '@', *length);
-    if (at == NULL) {
-        *length = 0;
-        return mailbox;
-    }
-    *length -= (size_t)(at - mailbox);
-    return at;
-}
-
 void report_sender(struct report *report, const char *path)
 {
     size_t length;
@@ -97,7 +72,7 @@ void report_sender(struct report *report, const char *path)
         set_name(&report->sender, "<>", 2);
         return;
     }
-    const char *domain = domain_of(mailbox, &length);
+    const char *domain = mailbox_domain(mailbox, &length);
     set_name(&report->sender, domain, length);
 }
 
@@ -153,7 +128,7 @@ void report_recipient(struct report *report, const char *path, unsigned flags)
     const char *address = mailbox_of(path != NULL ? path : "", &length);
     bool whole = (flags & ring_unknown_user) != 0 && top_has(report->sets, top_unknown_recipient);
     if (!whole || length > REPORT_NAME_MAX)
-        address = domain_of(address, &length);
+        address = mailbox_domain(address, &length);
     length = length < REPORT_NAME_MAX ? length : REPORT_NAME_MAX;
     if (report->recipients < REPORT_RECIPIENTS_MAX && report->used + 2 + length <= sizeof report->buffer) {
         char *entry = report->buffer + report->used;

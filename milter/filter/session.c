@@ -2,6 +2,7 @@
 #include "milter/filter/session.h"
 
 #include "milter/filter/auth_results.h"
+#include "milter/filter/by_domain.h"
 #include "milter/filter/coverage.h"
 #include "milter/filter/macros.h"
 #include "milter/filter/peer.h"
@@ -31,6 +32,7 @@ struct message {
     uint32_t received; /* headers of this name */
     struct spam_state spam;
     struct auth_results auth_results;
+    struct by_domain by_domain;
 };
 
 struct session {
@@ -237,6 +239,7 @@ static void count_message(const struct session *session, const struct message *m
 {
     const struct tally *tally = session->tally;
     tally_add(tally, SERIES_2(messages_total, message->source, verdict), 1);
+    by_domain_count(&message->by_domain, tally, verdict);
     if (message->null_sender)
         tally_add(tally, SERIES_1(null_sender_total, message->source), 1);
     if (message->accepted > 0)
@@ -348,10 +351,12 @@ static bool was_refused(const struct session *session, const char *mailer, const
            (session->peer.mta != mta_postfix || (host != NULL && is_status_code(host)));
 }
 
-static void tell_recipient(struct session *session, const char *path, unsigned flags)
+static void tell_recipient(struct session *session, const char *path, enum label_outcome outcome, unsigned flags)
 {
-    if (!session->reinjected)
-        report_recipient(&session->report, path, flags);
+    if (session->reinjected)
+        return;
+    report_recipient(&session->report, path, flags);
+    by_domain_recipient(&session->message.by_domain, &session->settings->domains, path, outcome);
 }
 
 void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address)
@@ -361,14 +366,14 @@ void session_rcpt(struct session *session, const char *path, const char *mailer,
         return;
     if (!was_refused(session, mailer, host)) {
         message->accepted++;
-        tell_recipient(session, path, 0);
+        tell_recipient(session, path, outcome_accepted, 0);
         return;
     }
     struct reject reject = reject_classify(&session->settings->reject_texts, host, address);
     message->refused++;
     message->rejects[reject.class][reject.reply]++;
     message->codes[reject.code]++;
-    tell_recipient(session, path,
+    tell_recipient(session, path, outcome_refused,
                    ring_refused | (reject.class == class_user_unknown ? (unsigned)ring_unknown_user : 0));
 }
 

@@ -4,6 +4,7 @@
 
 #include "conf/lib/log.h"
 #include "conf/lib/observable.h"
+#include "milter/pusher/fields.h"
 #include "milter/pusher/publish.h"
 #include "milter/pusher/scripts.h"
 #include "milter/pusher/settle.h"
@@ -50,9 +51,7 @@ struct push {
     uint64_t written[total_COUNT]; /* what Redis holds */
     bool hidden[metric_COUNT];     /* totals that cannot be observed */
     unsigned shown;                /* fields of all others */
-    char *total_names[total_COUNT];
-    char *gauge_names[gauge_COUNT];
-    enum metric_unit total_units[total_COUNT];
+    struct fields fields;
     enum label_error error;
     char error_text[256];
     /* The command in preparation */
@@ -71,20 +70,9 @@ static int64_t clock_us(clockid_t clock)
 
 struct push *push_new(const struct tally *tally, uint32_t epoch)
 {
-    char text[SERIES_TEXT_MAX];
     struct push *push = calloc(1, sizeof *push);
-    bool good = push != NULL;
-    for (unsigned i = 0; good && i < total_COUNT; i++) {
-        catalogue_total_text(i, text);
-        push->total_units[i] = catalogue_total_unit(i);
-        good = (push->total_names[i] = strdup(text)) != NULL;
-    }
-    for (unsigned i = 0; good && i < gauge_COUNT; i++) {
-        catalogue_gauge_text(i, text);
-        good = (push->gauge_names[i] = strdup(text)) != NULL;
-    }
-    if (!good) {
-        free(push); /* the names are left to the end of the process, which is near */
+    if (push == NULL || !fields_fill(&push->fields)) {
+        free(push);
         return NULL;
     }
     push->tally = tally;
@@ -137,11 +125,12 @@ static size_t add_meta(struct push *push, char *started)
 
 static void add_totals(struct push *push, const struct metric *metric)
 {
-    for (unsigned i = metric->first; i < metric->first + metric->slots; i++) {
-        if (!push->full && push->sent.totals[i] == push->written[i])
+    for (unsigned slot = 0; slot < metric->slots; slot++) {
+        unsigned i = metric->first + slot;
+        if (!fields_has(&push->fields, metric, slot) || (!push->full && push->sent.totals[i] == push->written[i]))
             continue;
-        add(push, push->total_names[i]);
-        add_value(push, push->total_units[i], (int64_t)push->sent.totals[i]);
+        add(push, push->fields.totals[i]);
+        add_value(push, push->fields.total_units[i], (int64_t)push->sent.totals[i]);
     }
 }
 
@@ -155,15 +144,18 @@ static size_t add_counters(struct push *push)
     return push->count - before;
 }
 
-/* What cannot be observed is not in Redis; where that changes, everything is written, zeros included. */
+/* What cannot be observed is not in Redis, nor are domains that are not configured; where that changes, everything is written, zeros
+ * included. Where memory is short the domains stay as they are until the next push. */
 static void find_hidden(struct push *push)
 {
+    bool changed;
+    push->full = (fields_follow(&push->fields, &push->sent.domains, &changed) && changed) || push->full;
     push->shown = 0;
     for (unsigned i = 0; i < metric_COUNT; i++) {
         bool hidden = catalogue[i].is_total && observable_hides(&push->sent, &catalogue[i]);
         push->full = push->full || hidden != push->hidden[i];
         push->hidden[i] = hidden;
-        push->shown += catalogue[i].is_total && !hidden ? catalogue[i].slots : 0;
+        push->shown += catalogue[i].is_total && !hidden ? fields_count(&push->fields, &catalogue[i]) : 0;
     }
 }
 
@@ -172,7 +164,7 @@ static void add_gauges(struct push *push)
     for (unsigned i = 0; i < gauge_COUNT; i++) {
         if (push->sent.gauges[i] == GAUGE_ABSENT)
             continue;
-        add(push, push->gauge_names[i]);
+        add(push, push->fields.gauges[i]);
         add_value(push, catalogue_gauge_metric(i)->unit, push->sent.gauges[i]);
     }
 }

@@ -50,11 +50,31 @@ uint64_t settle_identity(const struct redis *redis, size_t first)
 
 enum { PLAUSIBLE_BITS = 61 }; /* half of what tally_file.c takes for plausible: what was counted since comes on top */
 
+/* Were totals of this field's domain counted, and does the tally not know it? Then it was begun from a copy, or with a configuration, of
+ * before. */
+static bool is_lost(int total, const char *name, size_t name_length, const char *value, size_t value_length)
+{
+    int64_t number;
+    return total < 0 && domains_has_total(name, name_length) &&
+           catalogue_value_parse(unit_one, value, value_length, &number) && number > 0;
+}
+
+/* Must Redis hold what the copy held of this total? Of a domain that it does not hold at all nothing was counted since: it was not
+ * configured. */
+static bool is_due(unsigned total, uint64_t places)
+{
+    int place = domains_place(total);
+    return place < 0 || (places >> place & 1) != 0;
+}
+
 /* The totals in a reply to HGETALL, by the numbers of this build. false where it is not whole: empty, or a total that the copy held is
- * missing or is no number. An evicted hash would else make a small step back. */
+ * missing or is no number; or where it holds a domain that the copy did not. Either would else make a small step back. */
 static bool read_totals(const struct tally *tally, const struct redis_reply *reply, uint64_t *known)
 {
     bool there[total_COUNT] = {false};
+    struct domains domains;
+    uint64_t places = 0; /* of domains that Redis holds */
+    tally_domains(tally, &domains);
     bool whole = redis_reply_count(reply) > 0;
     memset(known, 0, total_COUNT * sizeof *known);
     for (size_t i = 0; i + 1 < redis_reply_count(reply); i += 2) {
@@ -62,7 +82,10 @@ static bool read_totals(const struct tally *tally, const struct redis_reply *rep
         const char *name = redis_reply_text(redis_reply_item(reply, i), &name_length);
         const char *value = redis_reply_text(redis_reply_item(reply, i + 1), &value_length);
         int64_t number;
-        int total = catalogue_find_total(name, name_length);
+        int total = domains_find_total(&domains, name, name_length);
+        int place = total < 0 ? -1 : domains_place((unsigned)total);
+        places |= place < 0 ? 0 : UINT64_C(1) << place;
+        whole = whole && !is_lost(total, name, name_length, value, value_length);
         if (total >= 0 && catalogue_value_parse(catalogue_total_unit((unsigned)total), value, value_length, &number) &&
             number >= 0 && (uint64_t)number >> PLAUSIBLE_BITS == 0) {
             known[total] = (uint64_t)number;
@@ -70,7 +93,7 @@ static bool read_totals(const struct tally *tally, const struct redis_reply *rep
         }
     }
     for (unsigned i = 0; i < total_COUNT; i++)
-        whole = whole && (there[i] || atomic_load(&tally->base[i]) == 0);
+        whole = whole && (there[i] || atomic_load(&tally->base[i]) == 0 || !is_due(i, places));
     return whole;
 }
 

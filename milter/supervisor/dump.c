@@ -25,6 +25,8 @@ int dump(const struct settings *settings)
         return EX_NOINPUT;
     }
     bool read = tally_view_read(view, &snapshot);
+    for (unsigned place = 0; read && place < DOMAINS_MAX; place++) /* also domains that are not configured any more */
+        snapshot.domains.shown |= (uint64_t)(snapshot.domains.names[place][0] != '\0') << place;
     if (read && !snapshot.has_totals)
         fputs("# totals wait until Redis has been asked, after a power failure\n", stdout);
     if (read)

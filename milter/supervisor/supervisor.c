@@ -67,6 +67,18 @@ static void look_at_refusals(void)
     self.pusher.child.refused = false;
 }
 
+/* Where the counts of each domain stand is a part of the settings. */
+static void place_domains(struct settings *settings)
+{
+    unsigned without = tally_place_domains(&self.tally, &settings->domains);
+    tally_show_domains(&self.tally, &settings->domains);
+    if (without > 0)
+        log_warning(
+            "domains: %u of them are not counted: there have been more than %d names since milterscope was started; "
+            "a restart makes room",
+            without, DOMAINS_MAX);
+}
+
 static void reload(void)
 {
     struct settings fresh;
@@ -79,6 +91,7 @@ static void reload(void)
     if (good) {
         if (options_keep(&self.settings, &fresh, option))
             log_warning("reload: %s has changed and needs a restart; all that can be reloaded was", option);
+        place_domains(&fresh);
         fd = settings_seal(&fresh, &failure);
     }
     if (fd >= 0) {
@@ -165,9 +178,10 @@ static bool make_tally(struct failure *failure)
     struct failure warning;
     bool persistent;
     orphans_wait(self.settings.run_directory);
-    if (!tally_make(self.settings.run_directory, self.settings.state_directory, &self.tally, &persistent, &warning,
-                    failure))
+    if (!tally_make(self.settings.run_directory, self.settings.state_directory, &self.settings.domains, &self.tally,
+                    &persistent, &warning, failure))
         return false;
+    place_domains(&self.settings);
     if (warning.text[0] != '\0')
         log_warning("%s", warning.text);
     if (!persistent)

@@ -18,7 +18,7 @@ from milters import cpu_seconds
 
 CHANGED = 60  # totals that move in a second, on a busy node
 FULL_EVERY = 30  # pushes
-WIDE = 600  # totals of the push that is timed; more than a node has
+WIDE = 600  # totals of the push that is timed; more than a node without domains has
 TIMED = 300
 SCRAPES = 10
 READINGS = 10

@@ -49,8 +49,9 @@ static void check_floors(const struct fleet *fleet)
         struct instance said = member->said;
         if (!roster_lists(&fleet->roster, member) || !said.known || !said.values.has_totals)
             continue;
-        shown_raise(&member->shown, said.id, said.values.totals);
-        if (memcmp(said.values.totals, member->said.values.totals, sizeof said.values.totals) != 0)
+        shown_raise(&member->shown, said.id, &said.values);
+        if (memcmp(said.values.totals, member->said.values.totals, sizeof said.values.totals) != 0 ||
+            said.values.domains.shown != member->said.values.domains.shown)
             abort();
     }
 }

@@ -1,5 +1,6 @@
 /* Fuzzes the life of sessions: the input is a script of events, in any order, with texts of any content, in two sessions that take
- * turns. Whatever comes, each MAIL ends in one verdict, each refused recipient in one class and one code, and nobody is left behind. */
+ * turns. Whatever comes, each MAIL ends in one verdict, each refused recipient in one class and one code, domains get what is theirs and
+ * no more, and nobody is left behind. */
 #include "conf/lib/top.h"
 #include "milter/filter/report.h"
 #include "milter/filter/session.h"
@@ -188,6 +189,36 @@ static uint64_t of_outcome(enum label_outcome outcome)
     return total;
 }
 
+static uint64_t of_place(unsigned first, unsigned width, unsigned place)
+{
+    return sum(first + place * width, first + (place + 1) * width - 1);
+}
+
+/* A message counts once for a domain, if it has recipients there; and nobody counts who is not configured. */
+static bool domains_are_right(const struct truth *truth)
+{
+    uint64_t recipients = 0;
+    bool good = true;
+    for (unsigned place = 0; place < DOMAINS_MAX; place++) {
+        uint64_t messages = of_place(total_domain_messages_total, verdict_COUNT, place);
+        uint64_t there = of_place(total_domain_recipients_total, outcome_COUNT, place);
+        good = good && messages <= truth->mails && messages <= there && (messages > 0) == (there > 0) &&
+               (there == 0 || place == 3 || place == 63);
+        recipients += there;
+    }
+    return good && recipients <= truth->recipients;
+}
+
+static void configure_domains(struct own_domains *domains)
+{
+    memset(domains, 0, sizeof *domains);
+    own_domains_add(domains, "a", "");
+    own_domains_add(domains, "xn--nda.b", "\xc3\xbc.b");
+    own_domains_add(domains, "c", "");
+    domains->list[0].place = 3;
+    domains->list[1].place = 63;
+}
+
 static void judge(const struct truth *truth)
 {
     uint64_t passed = of_verdict(verdict_passed), refused = of_outcome(outcome_refused);
@@ -214,7 +245,7 @@ static void judge(const struct truth *truth)
                 of_verdict(verdict_throttled) + of_verdict(verdict_blocked) == 0 &&
                 sum(total_ring_records_total, total_ring_dropped_total_LAST) ==
                     truth->connections + truth->mails + truth->recipients &&
-                atomic_load(&tally.self->gauges[gauge_sessions_active]) == 0;
+                domains_are_right(truth) && atomic_load(&tally.self->gauges[gauge_sessions_active]) == 0;
     for (unsigned i = 0; i < total_COUNT; i++)
         good = good && atomic_load(&tally.totals[i]) < UINT64_C(1) << 50;
     if (!good)
@@ -227,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct truth truth = {.connections = 0};
     if (tally.header == NULL) {
         form_fresh(&tally);
+        configure_domains(&settings.domains);
         settings.top_sets = (1 << top_COUNT) - 1;
         begin_ring();
     }

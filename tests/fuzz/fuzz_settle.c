@@ -7,11 +7,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { COPIED = 10, COUNTED = 3 };
+enum { COPIED = 10, COUNTED = 3, SERVER = 4711 };
 
 /* As in the corpus. */
 static void begin(struct tally *tally)
 {
+    atomic_store(&tally->header->server, SERVER);
     atomic_store(&tally->header->id[0], 0x0123456789abcdefu);
     atomic_store(&tally->header->id[1], 0xfedcba9876543210u);
     for (unsigned i = 0; i < total_COUNT; i++) {
@@ -37,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     canned_exchange();
     settle_ask(NULL, "mx1");
-    const struct redis_reply *wrong = settle_take(NULL, &tally);
+    const struct redis_reply *wrong = settle_take(NULL, &tally, SERVER);
     bool settling = atomic_load(&tally.header->state) == tally_settling;
     tally_id_text(&tally, after);
     if (settling != (wrong != NULL) || (settling && strcmp(before, after) != 0))

@@ -1,6 +1,7 @@
 """The tally's file, read and changed from outside by the layout of conf/lib/tally.h: to damage it, or to make it
 one of another time."""
 
+import re
 import struct
 from collections import namedtuple
 from pathlib import Path
@@ -9,15 +10,18 @@ FILE = "conversation.tally"
 
 CONSTANT = struct.Struct("<8sIIQQIIQQQQQQ40s")
 CHECKSUM = struct.Struct("<Q")
-CHANGING = struct.Struct("<QQIIqQIIQ")
+CHANGING = struct.Struct("<QQIIqQIIIIQ")
 Header = namedtuple(
     "Header",
     "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at "
     "process_bytes names_checksum boot_id "
     "checksum "
-    "id_high id_low state starts begun_ms server ahead clean copy_checksum",
+    "id_high id_low state starts begun_ms server ahead clean domains_at unused copy_checksum",
 )
 RUNNING, SETTLING = 1, 2
+DOMAINS = struct.Struct("<QII")  # shown, count, unused; then so many of these
+DOMAIN = struct.Struct("<I129s3x")
+PLACE = re.compile(r'(?<={domain=")#([0-7][0-7])(?=")')
 
 
 def fnv1a(data):
@@ -63,9 +67,31 @@ class Tally:
         self.set_constant(boot_id=b"00000000-0000-4000-8000-000000000000")
         return self
 
-    def names(self):
-        """Totals first, in the order of their slots, then gauges."""
+    def domains(self):
+        """The names in the table, in the order of their places; and which of them are shown."""
+        at = self.header.domains_at
+        shown, count, _ = DOMAINS.unpack_from(self.data, at)
+        table = self.data[at + DOMAINS.size :][: count * DOMAIN.size]
+        names = [name.split(b"\0")[0].decode() for _, name in DOMAIN.iter_unpack(table)]
+        return names, [name for place, name in enumerate(names) if shown >> place & 1]
+
+    def stored_names(self):
+        """Totals first, in the order of their slots, then gauges; of domains that were not known yet, their places."""
         return bytes(self.data[self.header.names_at : -1]).decode().split("\0")
+
+    def names(self):
+        """The same with the domains that were given places since; None: a place that is free."""
+        names = self.stored_names()
+        if not any(map(PLACE.search, names)):
+            return names
+        known = dict(enumerate(self.domains()[0]))
+
+        def whole(name):
+            place = PLACE.search(name)
+            domain = known.get(int(place.group(1), 8)) if place else None
+            return PLACE.sub(domain, name) if domain else None if place else name
+
+        return [whole(name) for name in names]
 
     def total_at(self, name):
         """Where the slot of a total is."""

@@ -95,6 +95,24 @@ def passed_for_error_transport(session, random):
 
 
 @fate(IN_SESSION)
+def passed_for_international_domain(session, random):
+    """Accepted for a transport that returns it, as above."""
+    session.mail("alice@example.test", parameters=" SMTPUTF8")
+    for recipient in random.sample(server.INTERNATIONAL, random.randrange(1, 4)):
+        session.rcpt(recipient)
+    finish(session, random)
+    session.truth.bounce()
+
+
+@fate(IN_SESSION)
+def other_spellings(session, random):
+    begin(session, random)
+    for recipient in random.sample(server.SPELLINGS, random.randrange(1, 4)):
+        session.rcpt(recipient)
+    finish(session, random)
+
+
+@fate(IN_SESSION)
 def without_headers(session, random):
     """Postfix adds none for clients from elsewhere."""
     begin(session, random)

@@ -94,7 +94,7 @@ def totals(tally):
     """All totals of a tally's file, as it has them: counts, bytes, microseconds."""
     header = tally.header
     values = struct.unpack_from(f"<{header.total_count}Q", tally.data, header.totals_at)
-    return dict(zip(tally.names(), values, strict=False))
+    return {name: value for name, value in zip(tally.names(), values, strict=False) if name}
 
 
 def not_right(state, least, scope):

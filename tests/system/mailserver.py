@@ -10,7 +10,8 @@ MANY = 150  # recipients of a message
 TRUSTED = ["127.0.0.0/25", "::1"]
 AUTHSERV_IDS = ["mx.example.test", "border.example.test"]
 # What milterscope has to know of this server.
-SITE = {"trusted_networks": TRUSTED, "spam": {"authserv_ids": AUTHSERV_IDS}}
+DOMAINS = ["idle.test", "Example.TEST", "relay.test", "bücher.test", "moved.test."]
+SITE = {"trusted_networks": TRUSTED, "domains": DOMAINS, "spam": {"authserv_ids": AUTHSERV_IDS}}
 PROXY = "127.0.0.2"
 
 CLIENTS = [
@@ -100,6 +101,20 @@ UNDELIVERABLE = "undeliverable@example.test"
 # Accepted, for a transport that returns everything: to the filter they look much like refused ones.
 ERROR_TEXTS = {"moved.test": "5.1.6 mailbox moved", "gone.test": "no mail for this domain", "later.example": "4.3.5 later"}
 FOR_ERROR_TRANSPORT = [Recipient(f"user@{domain}") for domain in ERROR_TEXTS]
+INTERNATIONAL_TEXTS = dict.fromkeys(["bücher.test", "xn--bcher-kva.test"], "no mail for this domain")
+INTERNATIONAL = [Recipient(f"{user}@{domain}") for domain in INTERNATIONAL_TEXTS for user in ("user", "jürgen")]
+# Users as others may write them.
+SPELLINGS = [
+    Recipient(address)
+    for address in (
+        "alice@EXAMPLE.test",
+        "Bob@Example.Test",
+        '"carol"@example.test',
+        "alice@example.test.",
+        "@hop.test:bob@example.test",
+        "@hop.test,@relay.test:carol@example.test",
+    )
+]
 
 REFUSED_SENDERS = {
     "bad@ext.test": Refusal("sender", 554, "5.7.1"),
@@ -134,10 +149,11 @@ def known_users():
 def settings(milter):
     """main.cf, beyond what the private Postfix brings."""
     by_recipient = {f"{name}@example.test": text[0] for name, text in TEXTS.items()}
-    by_recipient |= dict.fromkeys(ERROR_TEXTS, "OK")  # else Postfix itself refuses what goes to the error transport
+    returned_texts = ERROR_TEXTS | INTERNATIONAL_TEXTS
+    by_recipient |= dict.fromkeys(returned_texts, "OK")  # else Postfix itself refuses what goes to the error transport
     by_recipient |= {BROKEN.address: "broken", DISCARDED: "DISCARD", HELD.address: "HOLD"}
     by_sender = {"bad@ext.test": "REJECT", "bad.test": "REJECT", "nodomain.test": "450 4.1.8 Domain not found"}
-    returned = {domain: f"error:{text}" for domain, text in ERROR_TEXTS.items()}
+    returned = {domain: f"error:{text}" for domain, text in returned_texts.items()}
     relay = {"later.test": "later", "nodomain.test": "450 4.1.2 Domain not found"}
     return {
         "smtpd_milters": milter,
@@ -146,7 +162,7 @@ def settings(milter):
         "milter_default_action": "tempfail",  # a milter that fails must not go unnoticed
         "local_recipient_maps": inline(known_users()),
         "transport_maps": inline({UNDELIVERABLE: "error:5.1.1 no such mailbox after all"} | returned),
-        "relay_domains": " ".join(ERROR_TEXTS),
+        "relay_domains": " ".join(returned_texts),
         "relay_recipient_maps": "",
         "smtpd_restriction_classes": "later, broken",
         "later": "defer_unauth_destination",

@@ -102,12 +102,14 @@ class Script:
         if not refusal:
             self.smtp.command(f"RCPT TO:<{recipient.address}>", 250)
             self.now.accepted += 1
+            self.now.recipients.append((recipient.address, "accepted"))
             return
         _, text = self.smtp.command(f"RCPT TO:<{recipient.address}>", refusal.code)
         enhanced = text.split(" ", 1)[0]
         if enhanced != refusal.enhanced:
             raise AssertionError(f"{recipient.address} was refused with {text!r}, expected {refusal.enhanced}")
         self.now.refused.append(refusal)
+        self.now.recipients.append((recipient.address, "refused"))
 
     def data(self):
         self.smtp.command("DATA", DATA_AHEAD)

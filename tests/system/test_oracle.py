@@ -20,7 +20,7 @@ from kit.servers import Postfix, Redis
 from kit.tls import certificate
 from kit.wait import TooLate, wait_until
 from script import Script
-from truth import Seen, Truth, metric
+from truth import OWN_DOMAINS, Seen, Truth, metric
 
 TRANSACTIONS = int(os.environ.get("ORACLE_TRANSACTIONS", "3000"))
 SEED = os.environ.get("ORACLE_SEED") or str(random.SystemRandom().randrange(10**9))
@@ -34,6 +34,8 @@ COUNTERS = [
     "auth_sessions_total",
     "messages_total",
     "recipients_total",
+    "domain_messages_total",
+    "domain_recipients_total",
     "rejects_total",
     "reject_codes_total",
     "null_sender_total",
@@ -228,6 +230,9 @@ def ourselves(after, started_at):
         yield f"coverage_info differs from the truth: {after.of(metric('coverage_info'))}, {seen}"
     if {*after.of(metric("observable")).values()} != {1}:
         yield f"observable differs from the truth: {after.of(metric('observable'))}, all of them"
+    domains = {labels_of(series)["domain"] for series in after.values if "domain=" in series}
+    if domains != set(OWN_DOMAINS.values()):
+        yield f"domains differ from the truth: {domains}, {set(OWN_DOMAINS.values())}"
     if "filter" not in [labels_of(series)["program"] for series in after.of(metric("build_info"))]:
         yield "build_info differs from the truth: no filter"
     for name in ("filter_busy_seconds_total", "filter_open_fds", "filter_max_fds"):

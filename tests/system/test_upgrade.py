@@ -17,7 +17,12 @@ from scope import PASSED, Scope, copy_programs, replace
 from truth import metric
 
 PROGRAMS = ["milterscope", "milterscope-filter", "milterscope-pusher"]
-HERE, THERE = "null_sender_total", "empty_sender_total"  # what one build counts is unknown to the other
+# What one build counts is unknown to the other: here, there, and the source that counts it.
+RENAMED = {
+    "null_sender_total": ("empty_sender_total", "session.c"),
+    "domain_recipients_total": ("domain_people_total", "by_domain.c"),
+}
+OWN = "example.test"
 ACCEPTED = metric("recipients_total", source="internal", outcome="accepted")
 SECTION = re.compile(r"(?<=/\* In the SMTP conversation \*/\n\n).*?(?=\n/\* About ourselves \*/)", re.DOTALL)
 
@@ -41,9 +46,10 @@ def other_build(parts):
     shutil.copy(TOP / "Makefile", tree)
     table = tree / "conf/tables/metrics.def"
     table.write_text(SECTION.sub(lambda section: other_order(section.group()), table.read_text()))
-    for source in (table, tree / "milter/filter/session.c"):
-        assert HERE in source.read_text()
-        source.write_text(source.read_text().replace(HERE, THERE))
+    for here, (there, counted_in) in RENAMED.items():
+        for source in (table, tree / "milter/filter" / counted_in):
+            assert here in source.read_text()
+            source.write_text(source.read_text().replace(here, there))
     quickly = ["CFLAGS=-O0", "HARDENING=-fPIE"]
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     run(["make", "-s", "-C", tree, "BUILD=programs", *quickly, *(f"programs/{name}" for name in PROGRAMS)], env=outside)
@@ -57,6 +63,16 @@ class Upgraded(Scope):
         super().__init__(site, copy_programs(site.folder.disk))
         self.postfix, self.how = postfix, how
         self.times = 0
+        self.domains = ["first.test", OWN]
+        site.write(domains=self.domains)
+
+    def change_domains(self):
+        """At a reload, so that the next build finds a name that was not there at the start, and others in its place."""
+        self.domains = [f"new{len(self.domains)}.test", *self.domains]
+        self.site.write(domains=self.domains)
+        reloads = len(self.lines("configuration reloaded"))
+        self.process.send(signal.SIGUSR1)
+        self.wait_said("configuration reloaded", reloads + 1)
 
     def change(self, build):
         if self.how == "restart":
@@ -84,6 +100,10 @@ def mail(postfix):
         session.quit()
 
 
+def both_names(here, **labels):
+    return metric(here, **labels), metric(RENAMED[here][0], **labels)
+
+
 def expect(expected, values, where):
     """`values()` come to be these; None: the series is absent."""
 
@@ -98,16 +118,19 @@ def expect(expected, values, where):
 def test_there_and_back_again(own_parts, attached_site, postfix, redis, other_build, how):
     scope = own_parts.start(Upgraded(attached_site, postfix, how))
     exporter = own_parts.start(Exporter(attached_site))  # the first build's, all the time
-    here, there = (metric(name, source="internal") for name in (HERE, THERE))
-    expected = {PASSED: 0, ACCEPTED: 0, here: 0, there: None}
+    here, there = both_names("null_sender_total", source="internal")
+    people_here, people_there = both_names("domain_recipients_total", domain=OWN, outcome="accepted")
+    of_domain = metric("domain_messages_total", domain=OWN, verdict="passed")
+    expected = {PASSED: 0, ACCEPTED: 0, of_domain: 0, here: 0, there: None, people_here: 0, people_there: None}
     with Trace(redis, scope) as trace:
-        for build, ours, sessions in (
-            (None, here, 2),
-            (other_build, there, 3),
-            (BUILD, here, 1),
-            (other_build, there, 1),
+        for build, ours, people, sessions in (
+            (None, here, people_here, 2),
+            (other_build, there, people_there, 3),
+            (BUILD, here, people_here, 1),
+            (other_build, there, people_there, 1),
         ):
             if build:
+                scope.change_domains()
                 before = totals(scope.tally())
                 scope.change(build)
                 after = totals(scope.tally())
@@ -117,11 +140,14 @@ def test_there_and_back_again(own_parts, attached_site, postfix, redis, other_bu
                 mail(postfix)
             expected[PASSED] += 2 * sessions
             expected[ACCEPTED] += 2 * sessions
+            expected[of_domain] += 2 * sessions
             expected[ours] = (expected[ours] or 0) + sessions
+            expected[people] = (expected[people] or 0) + 2 * sessions
             expect(expected, lambda: scope.dump().values, "dump")
-            known = {series: total for series, total in expected.items() if series not in {here, there} - {ours}}
+            unknown = {here, there, people_here, people_there} - {ours, people}
+            known = {series: total for series, total in expected.items() if series not in unknown}
             expect(known, lambda: counters(redis, scope), "Redis")
-            expect(expected | {there: None}, lambda: exporter.metrics().values, "exporter")
+            expect(expected | {there: None, people_there: None}, lambda: exporter.metrics().values, "exporter")
     assert trace.failure is None and trace.steps_back() == []
     assert expected[here] == 3 and expected[there] == 4
     assert not scope.lines("died: signal")

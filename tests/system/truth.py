@@ -17,6 +17,16 @@ SCORE = ("0.0", "2.0", "4.0", "5.0", "6.0", "8.0", "10.0", "15.0", "20.0", "30.0
 HOPS = ("1.0", "2.0", "4.0", "8.0", "16.0", "32.0", "50.0")
 INFINITY = "+Inf"
 
+# The operator's own domains as addresses write them, in lower case, and as the label has them.
+OWN_DOMAINS = {
+    "example.test": "example.test",
+    "relay.test": "relay.test",
+    "moved.test": "moved.test",
+    "bücher.test": "xn--bcher-kva.test",
+    "xn--bcher-kva.test": "xn--bcher-kva.test",
+    "idle.test": "idle.test",
+}
+
 LOCAL_AT_MOST = 60.0  # seconds that a session of local mail may take; what they are, test_times.py tells
 MEASURED = 0.002  # seconds by which two readings of a clock may differ, and what rounding takes
 
@@ -60,6 +70,7 @@ class Transaction:
     size: int | None = None
     accepted: int = 0
     refused: list = field(default_factory=list)
+    recipients: list = field(default_factory=list)  # of any domain: (address, outcome)
     data: bool = False
     span: tuple | None = None  # MAIL to end of message, at least and at most; None: there was no end of message
     seen: Seen = field(default_factory=Seen)
@@ -102,9 +113,11 @@ class Truth:
         self.lasted("session_seconds", at_least, at_most)
 
     def local(self, source, recipients, seen=None, passes=True, null_sender=False):
-        """A session of its own for mail that did not come over SMTP, or that Postfix made."""
+        """A session of its own for mail that did not come over SMTP, or that Postfix made: to users of this server."""
         span = (0.0, LOCAL_AT_MOST) if passes else None
-        self.transaction(Transaction(source, null_sender, accepted=recipients, seen=seen or Seen(), span=span))
+        what = Transaction(source, null_sender, accepted=recipients, seen=seen or Seen(), span=span)
+        what.recipients = [("user@example.test", "accepted")] * recipients
+        self.transaction(what)
         self.session("local", 0.0, LOCAL_AT_MOST, mail=True, resolve=None, tls=None)
 
     def bounce(self, seen=None, passes=True):
@@ -120,10 +133,22 @@ class Truth:
         for refusal in what.refused:
             self.add("rejects_total", **{"class": refusal.reason, "reply": f"{refusal.code // 100}xx"})
             self.add("reject_codes_total", code=refusal.enhanced)
+        self.domains(what)
         if what.null_sender:
             self.add("null_sender_total", source=source)
         if what.verdict == "passed":
             self.passed(what)
+
+    def domains(self, what):
+        """Each recipient by his domain, the transaction once for each."""
+        met = set()
+        for address, outcome in what.recipients:
+            domain = OWN_DOMAINS.get(address.rpartition("@")[2].lower().rstrip("."))
+            if domain:
+                met.add(domain)
+                self.add("domain_recipients_total", domain=domain, outcome=outcome)
+        for domain in met:
+            self.add("domain_messages_total", domain=domain, verdict=what.verdict)
 
     def passed(self, what):
         if what.size is not None:

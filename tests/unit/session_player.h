@@ -1,7 +1,7 @@
 /* Plays scripts of milter events into conf/filter/session.c, on a clock of its own, and compares every total that they moved.
  *
  * A script is events, separated by '|': connect ADDRESS [VERSION], where ADDRESS is a.b.c.d,port, [v6],port, unix or none; resolve WORD
- * and listener ADDRESS (of the next connect; the port is 10025); auth MECHANISM (of the next MAIL); tls VERSION (from now on); unknown; mail ARGUMENT …; mail! (without arguments); rcpt; refuse CODE TEXT; data; header NAME: VALUE; body BYTES; eom;
+ * and listener ADDRESS (of the next connect; the port is 10025); auth MECHANISM (of the next MAIL); tls VERSION (from now on); unknown; mail ARGUMENT …; mail! (without arguments); to PATH (of recipients from now on; none: NULL); rcpt; refuse CODE TEXT; data; header NAME: VALUE; body BYTES; eom;
  * abort; close; wait MICROSECONDS (between callbacks); work NANOSECONDS (in each callback from now on). */
 #ifndef TESTS_UNIT_SESSION_PLAYER_H
 #define TESTS_UNIT_SESSION_PLAYER_H
@@ -36,7 +36,7 @@ struct player {
     struct tally tally;
     struct session *session;
     bool macros_asked;
-    char auth[64], tls[64], resolve[64], listener[64];
+    char auth[64], tls[64], resolve[64], listener[64], to[512];
 };
 
 static inline void player_connect(struct player *player, char *arguments)
@@ -86,6 +86,7 @@ static inline bool player_callback(struct player *player, const char *name, char
 {
     struct session *session = player->session;
     char *second = strchr(rest, ' ');
+    const char *path = strcmp(player->to, "none") == 0 ? NULL : player->to;
     if (strcmp(name, "connect") == 0) {
         player_connect(player, rest);
     } else if (strcmp(name, "mail") == 0) {
@@ -93,10 +94,10 @@ static inline bool player_callback(struct player *player, const char *name, char
     } else if (strcmp(name, "mail!") == 0) {
         session_mail(session, NULL, NULL, NULL);
     } else if (strcmp(name, "rcpt") == 0) {
-        session_rcpt(session, "<user@example.org>", *rest == '\0' ? NULL : rest, NULL, NULL);
+        session_rcpt(session, path, *rest == '\0' ? NULL : rest, NULL, NULL);
     } else if (strcmp(name, "refuse") == 0) {
         *second = '\0';
-        session_rcpt(session, "<user@example.org>", "error", rest, second + 1);
+        session_rcpt(session, path, "error", rest, second + 1);
     } else if (strcmp(name, "data") == 0) {
         session_data(session);
     } else if (strcmp(name, "header") == 0) {
@@ -131,6 +132,8 @@ static inline void player_event(struct player *player, char *event)
         snprintf(player->auth, sizeof player->auth, "%s", rest);
     } else if (strcmp(event, "tls") == 0) {
         snprintf(player->tls, sizeof player->tls, "%s", rest);
+    } else if (strcmp(event, "to") == 0) {
+        snprintf(player->to, sizeof player->to, "%s", rest);
     } else if (strcmp(event, "resolve") == 0) {
         snprintf(player->resolve, sizeof player->resolve, "%s", rest);
     } else if (strcmp(event, "listener") == 0) {
@@ -163,7 +166,7 @@ static inline void player_play(struct player *player, const char *script)
 
 static inline void player_begin(struct player *player)
 {
-    *player = (struct player){.session = NULL};
+    *player = (struct player){.to = "<user@example.org>"};
     player_work_ns = 0;
     assert_null(network_parse("10.0.0.0/8", &player->settings.trusted_networks.list[0]));
     assert_null(network_parse("2001:db8::/32", &player->settings.trusted_networks.list[1]));

@@ -84,10 +84,11 @@ static inline struct tally_header *form_make(const struct form_series *totals, u
 /* A new tally of this build in plain memory, with a block for this process; free with form_free. */
 static inline void form_fresh(struct tally *tally)
 {
-    size_t bytes = tally_file_bytes(NULL);
+    static const struct tally_inheritance nothing = {.from = NULL};
+    size_t bytes = tally_file_bytes(&nothing);
     struct tally_header *header = aligned_alloc(64, (bytes + 63) / 64 * 64);
     memset((void *)header, 0, bytes);
-    tally_file_build(header, &(struct tally_inheritance){.from = NULL});
+    tally_file_build(header, &nothing);
     tally_file_bind(header, tally);
     tally->fd = -1;
     tally_use(tally, tally_process_add(tally, 1));

@@ -87,6 +87,7 @@ static inline ssize_t fake_write(int fd, const void *bytes, size_t count)
 
 struct made {
     char run[64], state[64];
+    struct own_domains own; /* those that are configured */
     struct tally tally;
     bool persistent;
     struct failure warning, failure;
@@ -114,7 +115,8 @@ static inline void forget_tally(struct made *made)
 static inline bool try_make(struct made *made)
 {
     struct tally before = made->tally;
-    bool good = tally_make(made->run, made->state, &made->tally, &made->persistent, &made->warning, &made->failure);
+    bool good =
+        tally_make(made->run, made->state, &made->own, &made->tally, &made->persistent, &made->warning, &made->failure);
     struct tally after = good ? made->tally : (struct tally){.header = NULL};
     made->tally = before;
     forget_tally(made);

@@ -198,6 +198,41 @@ static void test_instances(void **state)
     free(text);
 }
 
+/* Each instance has domains of its own, in places of their own; those without a name, and those that are not to be shown, are absent. */
+static void test_domains(void **state)
+{
+    (void)state;
+    struct snapshot one = some_values(), two = some_values(), three = some_values();
+    strcpy(one.domains.names[0], "example.org");
+    strcpy(one.domains.names[1], "hidden.example");
+    strcpy(two.domains.names[0], "hidden.example");
+    strcpy(two.domains.names[63], "example.org");
+    one.domains.shown = 1;
+    two.domains.shown = UINT64_C(1) << 63;
+    one.totals[SERIES_2(domain_recipients_total, 0, outcome_refused)] = 5;
+    one.totals[SERIES_2(domain_recipients_total, 2, outcome_refused)] = 6; /* nobody's */
+    two.totals[SERIES_2(domain_recipients_total, 63, outcome_accepted)] = 7;
+    const struct exposition_part parts[] = {{"a", &one}, {"b", &two}, {"c", &three}};
+    for (int format = exposition_text; format <= exposition_openmetrics; format++) {
+        char *text = render_parts((enum exposition_format)format, parts, 3);
+        expect(text,
+               "milterscope_domain_recipients_total{instance=\"a\",domain=\"example.org\",outcome=\"accepted\"} 0\n"
+               "milterscope_domain_recipients_total{instance=\"a\",domain=\"example.org\",outcome=\"refused\"} 5\n"
+               "milterscope_domain_recipients_total{instance=\"b\",domain=\"example.org\",outcome=\"accepted\"} 7\n"
+               "milterscope_domain_recipients_total{instance=\"b\",domain=\"example.org\",outcome=\"refused\"} 0\n");
+        expect(text,
+               "milterscope_domain_messages_total{instance=\"b\",domain=\"example.org\",verdict=\"blocked\"} 0\n");
+        expect_no(text, "hidden");
+        expect_no(text, "{instance=\"c\",domain=");
+        expect_no(text, "#0");
+        free(text);
+    }
+    one.has_totals = two.has_totals = false;
+    char *text = render_parts(exposition_text, parts, 3);
+    expect_no(text, "domain_"); /* neither a series nor a head */
+    free(text);
+}
+
 static void test_absent(void **state)
 {
     (void)state;
@@ -242,6 +277,14 @@ static void test_escaping(void **state)
     }
 }
 
+static size_t write_series(const struct snapshot *snapshot, unsigned i, char *text)
+{
+    if (i >= total_COUNT)
+        return catalogue_gauge_text(i - total_COUNT, text);
+    const struct metric *metric = catalogue_total_metric(i);
+    return domains_series(&snapshot->domains, metric, i - metric->first, text);
+}
+
 /* Every series of the catalogue stands in the text exactly once, at 0 from the first scrape. */
 static void test_complete(void **state)
 {
@@ -250,12 +293,14 @@ static void test_complete(void **state)
     char line[SERIES_TEXT_MAX + 2] = "\n";
     snapshot_clear(&snapshot);
     snapshot.has_totals = true;
+    for (unsigned i = 0; i < DOMAINS_MAX; i++)
+        snprintf(snapshot.domains.names[i], DOMAIN_BYTES, "d%u.example.org", i);
+    snapshot.domains.shown = UINT64_MAX;
     for (unsigned i = 0; i < gauge_COUNT; i++)
         snapshot.gauges[i] = 1;
     char *text = render(exposition_text, &snapshot);
     for (unsigned i = 0; i < (unsigned)total_COUNT + (unsigned)gauge_COUNT; i++) {
-        size_t length =
-            i < total_COUNT ? catalogue_total_text(i, line + 1) : catalogue_gauge_text(i - total_COUNT, line + 1);
+        size_t length = write_series(&snapshot, i, line + 1);
         line[length + 1] = ' ';
         line[length + 2] = '\0';
         const char *found = strstr(text, line);
@@ -270,7 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),           cmocka_unit_test(test_openmetrics), cmocka_unit_test(test_histogram),
         cmocka_unit_test(test_huge_histogram), cmocka_unit_test(test_instances),   cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_escaping),       cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_escaping),       cmocka_unit_test(test_complete),    cmocka_unit_test(test_domains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

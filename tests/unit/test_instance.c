@@ -241,12 +241,61 @@ static void test_refused(void **state)
     }
 }
 
+/* Appends a field and its value, as a server sends them. */
+static void say(char *said, const char *field, const char *value)
+{
+    sprintf(said + strlen(said), "$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(field), field, strlen(value), value);
+}
+
+static const char *refused_of(const char *domain)
+{
+    static char field[512];
+    snprintf(field, sizeof field, "milterscope_domain_recipients_total{domain=\"%s\",outcome=\"refused\"}", domain);
+    return field;
+}
+
+/* Names that could be the operator's are shown, 64 of them; others are dropped, whatever they try. */
+static void test_domains(void **state)
+{
+    enum { TOO_MANY = DOMAINS_MAX + 3 };
+    static const char *const wrong[] = {"",          "#00",       "A.test", "a b",     "a\\\"b",
+                                        "a\n} 1\nx", "-a",        "a..b",   "a,b",     "a.test\",x=\"",
+                                        "\xc3\xa4",  "192.0.2.1", "{a=\"",  "a.test\\"};
+    enum { WRONG = sizeof wrong / sizeof wrong[0] };
+    static char said[65536];
+    char domain[256], value[16];
+    (void)state;
+    sprintf(said, META "*%d\r\n", 2 * (WRONG + TOO_MANY + 2));
+    for (int i = 0; i < WRONG; i++)
+        say(said, refused_of(wrong[i]), "666");
+    memset(domain, 'a', sizeof domain);
+    domain[129] = '\0';
+    say(said, refused_of(domain), "666"); /* too long, and no label */
+    say(said, "milterscope_domain_recipients_total{domain=\"a.test\",outcome=\"perhaps\"}", "666");
+    for (int i = 0; i < TOO_MANY; i++) {
+        snprintf(domain, sizeof domain, "d%d.test", i);
+        snprintf(value, sizeof value, "%d", i);
+        say(said, refused_of(domain), value);
+    }
+    strcat(said, NONE AFTER);
+    assert_true(take(said));
+    assert_int_equal(instance.dropped, WRONG + 2 + TOO_MANY - DOMAINS_MAX);
+    assert_true(instance.values.domains.shown == UINT64_MAX);
+    for (unsigned i = 0; i < DOMAINS_MAX; i++) {
+        snprintf(domain, sizeof domain, "d%u.test", i);
+        assert_string_equal(instance.values.domains.names[i], domain);
+        assert_int_equal(instance.values.totals[SERIES_2(domain_recipients_total, i, outcome_refused)], i);
+        assert_int_equal(instance.values.totals[SERIES_2(domain_recipients_total, i, outcome_accepted)], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions),       cmocka_unit_test(test_longest_name), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_no_counters),     cmocka_unit_test(test_not_known),    cmocka_unit_test(test_dropped),
-        cmocka_unit_test(test_of_the_exporter), cmocka_unit_test(test_time),         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_questions),   cmocka_unit_test(test_longest_name),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_no_counters), cmocka_unit_test(test_not_known),       cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_domains),     cmocka_unit_test(test_of_the_exporter), cmocka_unit_test(test_time),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -36,7 +36,10 @@ static const char *printed(const struct settings *settings, const char *path)
 #define PATH_64      "/23456789012345678901234567890123456789012345678901234567890123/"
 #define PATH_255     PATH_64 PATH_64 PATH_64 "/23456789012345678901234567890123456789012345678901234567890123"
 #define AUTHSERV_255 USER_64 USER_64 USER_64 "012345678901234567890123456789012345678901234567890123456789012"
-#define USER_64      "0123456789012345678901234567890123456789012345678901234567890123"
+#define DOMAIN_128                                                                                                     \
+    "012345678901234567890123456789012345678901234567890123456789012."                                                 \
+    "01234567890123456789012345678901234567890123456789012345678901.a"
+#define USER_64 "0123456789012345678901234567890123456789012345678901234567890123"
 
 /* Values that are right, as a file gives them, and as they are printed. */
 static const struct {
@@ -103,6 +106,16 @@ static const struct {
     {"spam.headers", "{name: X-A, spam: 'Yes'}", "[{name: \"X-A\", spam: \"Yes\", place: bottom}]"},
     {"spam.headers", "[{score_after: '', place: top, name: A}, {name: B, spam: x y, score_after: \"=\"}]",
      "[{name: \"A\", score_after: \"\", place: top}, {name: \"B\", spam: \"x y\", score_after: \"=\", place: bottom}]"},
+    {"domains", "[]", "[]"},
+    {"domains", "example.org", "[\"example.org\"]"},
+    {"domains", "[Example.ORG., corp, a_b.c-d, 1.example]", "[\"example.org\", \"corp\", \"a_b.c-d\", \"1.example\"]"},
+    {"domains", "M\xc3\x9cNCHEN.Example", "[\"xn--mnchen-3ya.example\"]"},
+    {"domains",
+     "'m\xc3\xbcnchen\xe3\x80\x82"
+     "example'",
+     "[\"xn--mnchen-3ya.example\"]"},
+    {"domains", "[xn--mnchen-3ya.example, xn--99999999.org]", "[\"xn--mnchen-3ya.example\", \"xn--99999999.org\"]"},
+    {"domains", DOMAIN_128, "[\"" DOMAIN_128 "\"]"},
     {"reject_texts", "[]", "[]"},
     {"reject_texts", "{class: dnsbl, text: Listed AT our.list}", "[{class: dnsbl, text: \"listed at our.list\"}]"},
     {"reject_texts", "[{text: abcd, class: other}, {class: rate, text: \"a\\\\b\\\"c\"}]",
@@ -225,6 +238,26 @@ static const struct {
     {"spam.authserv_ids", "a b", EXPECT("", "names such as mx.example.org, 255 bytes at most")},
     {"spam.authserv_ids", "\"" AUTHSERV_255 "x\"",
      "(too long): expected names such as mx.example.org, 255 bytes at most"},
+    {"domains", "a b", EXPECT("", "domains such as example.org")},
+    {"domains", "\"\"", EXPECT("", "domains such as example.org")},
+    {"domains", ".", EXPECT("", "domains such as example.org")},
+    {"domains", "a..b", EXPECT("", "domains such as example.org")},
+    {"domains", "-a.org", EXPECT("", "domains such as example.org")},
+    {"domains", "user@example.org", EXPECT("", "domains such as example.org")},
+    {"domains", "'*.example.org'", EXPECT("", "domains such as example.org")},
+    {"domains", "'a\"b'", EXPECT("", "domains such as example.org")},
+    {"domains", "192.0.2.1", EXPECT("", "domains such as example.org")},
+    {"domains", "\xc3\xbc..b", EXPECT("", "domains such as example.org")},
+    {"domains", "x" DOMAIN_128, EXPECT(" (longer than 128 bytes)", "domains such as example.org")},
+    {"domains",
+     "\xf0\x9f\x92\xa9"
+     "a\xc2\xa0"
+     "b.org",
+     "domains such as example.org"},
+    {"domains", "[a.org, {b: c}]", "domains: needs a value: domains such as example.org"},
+    {"domains", "[a.org, A.org.]", EXPECT(" (is given twice)", "domains such as example.org")},
+    {"domains", "[m\xc3\xbcnchen.example, xn--mnchen-3ya.example]",
+     EXPECT(" (is given twice)", "domains such as example.org")},
     {"spam.headers", "X-A", "spam.headers: expected " EXPECT_SPAM_HEADERS},
     {"spam.headers", "{}", "name is to be the name of a header: expected " EXPECT_SPAM_HEADERS},
     {"spam.headers", "{name: X-A}", "spam or score_after is needed: expected " EXPECT_SPAM_HEADERS},

@@ -217,6 +217,54 @@ static void test_another_server(void **state)
     }
 }
 
+#define LOST(domain) "$65\r\nmilterscope_domain_messages_total{domain=\"" domain "\",verdict=\"lost\"}\r\n"
+#define PUSHES       "$22\r\nmilterscope_push_total\r\n$2\r\n10\r\n"
+
+/* Domains are raised by their names. What Redis does not hold of them was not configured, and nothing was counted since; but one that it
+ * does hold, and the copy does not, was. */
+static void test_domains(void **state)
+{
+    static const struct {
+        const char *counters;
+        bool raised;
+        uint64_t a, b;
+    } rows[] = {
+        {"*4\r\n" PUSHES LOST("a.test") "$1\r\n9\r\n", true, 9 + 1, 5},
+        {"*2\r\n" PUSHES, true, 4 + 1, 5},
+        {"*6\r\n" PUSHES LOST("b.test") "$1\r\n6\r\n" LOST("a.test") "$1\r\n4\r\n", true, 4 + 1, 6},
+        {"*4\r\n" PUSHES LOST("c.test") "$1\r\n0\r\n", true, 4 + 1, 5},
+        {"*4\r\n" PUSHES LOST("c.test") "$1\r\n1\r\n", false, 1, 0},
+        {"*4\r\n" PUSHES LOST("A.test") "$1\r\n1\r\n", true, 4 + 1, 5},
+        /* half of what was there */
+        {"*4\r\n" PUSHES
+         "$67\r\nmilterscope_domain_messages_total{domain=\"a.test\",verdict=\"passed\"}\r\n$1\r\n4\r\n",
+         false, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        static struct own_domains own;
+        char said[1024];
+        assert_int_equal(i > 0 ? begin(state) : 0, 0);
+        struct tally *tally = *state;
+        memset(&own, 0, sizeof own);
+        assert_null(own_domains_add(&own, "a.test", ""));
+        assert_null(own_domains_add(&own, "b.test", ""));
+        assert_int_equal(tally_place_domains(tally, &own), 0);
+        for (unsigned place = 0; place < 2; place++) { /* a.test was counted once since the start */
+            unsigned slot = SERIES_2(domain_messages_total, place, verdict_lost);
+            atomic_store(&tally->base[slot], 4 + place);
+            atomic_store(&tally->totals[slot], 5);
+        }
+        snprintf(said, sizeof said, OWNER "%s", rows[i].counters);
+        answer(said);
+        assert_null(settle_take(NULL, tally, SERVER));
+        assert_int_equal(strncmp(logged, "info: totals raised", 19) == 0, rows[i].raised);
+        assert_int_equal(total(tally, SERIES_2(domain_messages_total, 0, verdict_lost)), rows[i].a);
+        assert_int_equal(total(tally, SERIES_2(domain_messages_total, 1, verdict_lost)), rows[i].b);
+        if (i + 1 < sizeof rows / sizeof rows[0])
+            form_free(tally);
+    }
+}
+
 static uint64_t identity(const char *server, const char *replication)
 {
     char said[512];
@@ -297,8 +345,8 @@ static void test_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_questions),      TEST(test_raised),   TEST(test_reset),  TEST(test_not_whole),
-        TEST(test_another_server), TEST(test_identity), TEST(test_errors), TEST(test_wait),
+        TEST(test_questions), TEST(test_raised), TEST(test_reset), TEST(test_not_whole), TEST(test_another_server),
+        TEST(test_identity),  TEST(test_errors), TEST(test_wait),  TEST(test_domains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

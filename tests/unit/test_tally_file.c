@@ -29,10 +29,11 @@ static uint64_t read_all(struct tally_header *header)
         for (unsigned process = 0; process < TALLY_PROCESSES; process++)
             sum += (uint64_t)atomic_load(&tally_file_process(header, process)->gauges[i]) + strlen(name);
     }
-    size_t bytes = tally_file_bytes(header);
+    struct tally_inheritance inheritance = {.from = header};
+    size_t bytes = tally_file_bytes(&inheritance);
     struct tally_header *next = aligned_alloc(64, (bytes + 63) / 64 * 64);
     memset((void *)next, 0, bytes);
-    tally_file_build(next, &(struct tally_inheritance){.from = header});
+    tally_file_build(next, &inheritance);
     assert_null(tally_file_check(next, bytes));
     free((void *)next);
     return sum;

@@ -65,7 +65,8 @@ static int count_beyond_a_cut(struct made *made)
     struct failure failure;
     const struct tally *tally = &made->tally;
     long page = sysconf(_SC_PAGESIZE);
-    if (!tally_guard(tally, &failure) || cut_to(made, page) != 0)
+    long pages = (long)tally->header->totals_at / page + 1;
+    if (!tally_guard(tally, &failure) || cut_to(made, pages * page) != 0)
         return 1;
     tally_add(tally, 0, 1);
     tally_gauge_set(tally, gauge_COUNT - 1, 3);

@@ -2,6 +2,16 @@
  * directory of its own; the run directory is said to be on tmpfs. What may fail while a tally is made: test_tally_faults.c. */
 #include "tests/unit/tally_places.h"
 
+/* As of a configuration with as many domains as there can be: each total has a name of its own. */
+static void fill_domains(struct made *made)
+{
+    char name[DOMAIN_BYTES];
+    for (int i = 0; i < OWN_DOMAINS_MAX; i++) {
+        snprintf(name, sizeof name, "d%d.example.org", i);
+        assert_null(own_domains_add(&made->own, name, ""));
+    }
+}
+
 static struct form_series known(unsigned total, uint64_t value)
 {
     static char texts[8][SERIES_TEXT_MAX];
@@ -37,6 +47,7 @@ static void test_next_run(void **state)
 {
     struct made *made = *state;
     char id[33], again[33];
+    fill_domains(made);
     make(made);
     tally_id_text(&made->tally, id);
     atomic_store(&made->tally.header->starts, 5);
@@ -133,13 +144,17 @@ static void test_empty_build(void **state)
 static void test_there_and_back(void **state)
 {
     struct made *made = *state;
+    struct domains domains;
+    fill_domains(made);
     make(made);
+    tally_domains(&made->tally, &domains);
     for (unsigned i = 0; i < total_COUNT; i++)
         tally_add(&made->tally, i, 100 + i);
     static char names[total_COUNT][SERIES_TEXT_MAX];
     static struct form_series older[total_COUNT];
     for (unsigned i = 0; i < total_COUNT; i++) {
-        catalogue_total_text(i, names[i]);
+        const struct metric *metric = catalogue_total_metric(i);
+        domains_series(&domains, metric, i - metric->first, names[i]);
         older[total_COUNT - 1 - i] = (struct form_series){names[i], total_of(made, i)};
     }
     struct tally_header *before = form_make(older, total_COUNT, NULL, 0);
