@@ -94,10 +94,12 @@ def smtp_source(postfix, chance):
     """Postfix's own load generator: one message a session."""
     program = server_program("postfix", "usr/sbin/smtp-source")
     client, truth, begun = server.CLIENTS[0], TimedTruth(), time.monotonic()
-    what = ["-s", 2, "-m", BATCH, "-l", 2000, "-M", "client.test", "-f", "sender@ext.test", "-t", server.USERS[0].address]
-    run([program, *what, "%s:%d" % postfix.address], 2 * GENEROUS)
+    words = ["-s", 2, "-m", BATCH, "-l", 2000, "-M", "client.test", "-f", "sender@ext.test", "-t", server.USERS[0].address]
+    run([program, *words, "%s:%d" % postfix.address], 2 * GENEROUS)
+    recipients = [(server.USERS[0].address, "accepted")]
     for _ in range(BATCH):
-        truth.transaction(Transaction(client.source, null_sender=False, accepted=1, span=(0.0, GENEROUS)))
+        what = Transaction(client.source, null_sender=False, accepted=1, recipients=recipients, span=(0.0, GENEROUS))
+        truth.transaction(what)
         truth.session(client.label, 0.0, GENEROUS, mail=True)
     truth.answered.clear()  # when each was answered, it does not tell
     return Played(begun, time.monotonic(), truth, sessions=BATCH)
