@@ -3,6 +3,7 @@ test. Each is a context: `with` runs it; one that is stopped can be started agai
 
 import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Scanner:
     live below a closed home."""
 
     name = None
+    end = signal.SIGTERM
 
     def __init__(self, folder):
         self.disk = folder.disk / self.name
@@ -68,7 +70,7 @@ class Scanner:
         wait_until(self.answers, f"{self.name} answers", START)
 
     def stop(self):
-        self.process.stop()
+        self.process.stop(self.end)
 
     def __enter__(self):
         self.disk.mkdir(exist_ok=True)
@@ -198,6 +200,7 @@ class SpamassMilter(Scanner):
     """Puts SpamAssassin's headers on mail, and changes nothing else."""
 
     name = "spamass-milter"
+    end = signal.SIGKILL  # libmilter takes five seconds to obey
 
     def __init__(self, folder, spamd):
         super().__init__(folder)
@@ -237,6 +240,8 @@ class Clamd(Scanner):
 class ClamavMilter(Scanner):
     """Puts ClamAV's headers on mail. `headers`: what its option AddHeader says."""
 
+    end = signal.SIGKILL
+
     def __init__(self, folder, clamd, headers):
         self.name = f"clamav-milter-{headers.lower()}"
         super().__init__(folder)
@@ -253,7 +258,7 @@ class ClamavMilter(Scanner):
 
 AMAVIS = """use strict;
 $MYHOME = '{home}'; $TEMPBASE = "$MYHOME"; $db_home = "$MYHOME"; $QUARANTINEDIR = undef;
-$max_servers = 1; $daemonize = 0; $enable_db = 0; $enable_zmq = 0; $DO_SYSLOG = 0; $log_level = 1;
+$max_servers = 2; $max_requests = 0; $daemonize = 0; $enable_db = 0; $enable_zmq = 0; $DO_SYSLOG = 0; $log_level = 1;
 $pid_file = "$MYHOME/pid"; $lock_file = "$MYHOME/lock";
 $inet_socket_bind = '127.0.0.1'; $inet_socket_port = {port};
 $forward_method = 'smtp:[127.0.0.1]:{back}'; $notify_method = $forward_method;
