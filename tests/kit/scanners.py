@@ -264,7 +264,8 @@ $inet_socket_bind = '127.0.0.1'; $inet_socket_port = {port};
 $forward_method = 'smtp:[127.0.0.1]:{back}'; $notify_method = $forward_method;
 $myhostname = 'mx.example.test'; $mydomain = 'example.test'; @local_domains_maps = ([qw(.example.test)]);
 $sa_local_tests_only = 1; $sa_configpath = '{rules}'; $sa_siteconfigpath = '{site}';
-$sa_tag_level_deflt = {tag_level}; $sa_tag2_level_deflt = 6.2; $sa_kill_level_deflt = 9999; $sa_spam_subject_tag = undef;
+$sa_tag_level_deflt = undef; $sa_tag2_level_deflt = 6.2; $sa_kill_level_deflt = 9999; $sa_spam_subject_tag = undef;
+@spam_tag_level_maps = ({{ '{levelled}' => 2.0 }}, \$sa_tag_level_deflt);
 $final_virus_destiny = D_PASS; $final_banned_destiny = D_PASS; $final_spam_destiny = D_PASS;
 $virus_quarantine_method = undef; $spam_quarantine_method = undef; $warnvirusrecip = 0;
 @av_scanners = (['clamd', \\&ask_daemon, ["CONTSCAN {{}}\\n", '{clamd}'],
@@ -275,14 +276,14 @@ $virus_quarantine_method = undef; $spam_quarantine_method = undef; $warnvirusrec
 
 
 class Amavis(Scanner):
-    """Amavis as a content filter, with SpamAssassin and ClamAV: takes mail at `address`, hands it back at the port
-    `back`."""
+    """Amavis as a content filter, with SpamAssassin and ClamAV: takes mail at `address`, hands it back at the port `back`.
+    `levelled`: an address whose mail it marks from a score on, as is usual, and not always."""
 
     name = "amavis"
 
-    def __init__(self, folder, spamd, clamd, back, tag_level="undef"):
+    def __init__(self, folder, spamd, clamd, back, levelled):
         super().__init__(folder)
-        self.spamd, self.clamd, self.back, self.tag_level = spamd, clamd, back, tag_level
+        self.spamd, self.clamd, self.back, self.levelled = spamd, clamd, back, levelled
         self.address = ("127.0.0.1", free_port())
 
     def prepare(self):
@@ -290,7 +291,7 @@ class Amavis(Scanner):
         self.modules = self.copy("amavis", "usr/share/perl5")
         home = self.tmpfs / "home"
         home.mkdir()
-        words = {"home": home, "port": self.address[1], "back": self.back, "tag_level": self.tag_level}
+        words = {"home": home, "port": self.address[1], "back": self.back, "levelled": self.levelled}
         words |= {"rules": self.spamd.rules, "site": self.spamd.site, "clamd": self.clamd.socket}
         self.file = self.write("amavisd.conf", AMAVIS.format(**words))
         if os.geteuid() == 0:

@@ -77,6 +77,15 @@ class Postfix:
         """Hands mail in as a local program does, with sendmail's arguments."""
         run([self.folder / "sendmail", *arguments], input=text)
 
+    def said(self, words):
+        """How many lines of its log have these words."""
+        return (self.folder / "maillog").read_text(errors="replace").count(words)
+
+    def flush(self):
+        """Tries again to deliver what waits."""
+        queue = server_program("postfix", "usr/sbin/postqueue")
+        run([*AS_ROOT, queue, "-c", self.folder / "etc", "-f"])
+
     def queued(self):
         """The files of messages that Postfix has still to work on."""
         queues = [self.folder / "queue" / name for name in ("maildrop", "incoming", "active")]

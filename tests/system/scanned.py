@@ -15,7 +15,7 @@ HIGH = 15  # no bucket of a score that any of the scanners takes for ham lies ab
 AUTHSERV_ID = "mx.example.test"
 HEAD = """From: Joe <joe@pass.test>
 To: Alice <alice@example.test>
-Subject: the minutes of our meeting
+Subject: a message
 Date: Fri, 20 Nov 2026 10:00:00 +0000
 Message-ID: <20261120100000.12345@mail.pass.test>
 """
