@@ -265,7 +265,7 @@ $forward_method = 'smtp:[127.0.0.1]:{back}'; $notify_method = $forward_method;
 $myhostname = 'mx.example.test'; $mydomain = 'example.test'; @local_domains_maps = ([qw(.example.test)]);
 $sa_local_tests_only = 1; $sa_configpath = '{rules}'; $sa_siteconfigpath = '{site}';
 $sa_tag_level_deflt = undef; $sa_tag2_level_deflt = 6.2; $sa_kill_level_deflt = 9999; $sa_spam_subject_tag = undef;
-@spam_tag_level_maps = ({{ '{levelled}' => 2.0 }}, \$sa_tag_level_deflt);
+@spam_tag_level_maps = ({{ '{levelled}' => 2.0 }}, \\$sa_tag_level_deflt);
 $final_virus_destiny = D_PASS; $final_banned_destiny = D_PASS; $final_spam_destiny = D_PASS;
 $virus_quarantine_method = undef; $spam_quarantine_method = undef; $warnvirusrecip = 0;
 @av_scanners = (['clamd', \\&ask_daemon, ["CONTSCAN {{}}\\n", '{clamd}'],

@@ -51,11 +51,13 @@ class Redis:
 
 
 class Postfix:
-    """A Postfix that listens on `address`. Settings: NAME=value for main.cf."""
+    """A Postfix that listens on `address`. Settings: NAME=value for main.cf. `enter`: words before the command that starts
+    it."""
 
-    def __init__(self, folder, settings, name="postfix"):
+    def __init__(self, folder, settings, name="postfix", enter=()):
         self.folder = folder.disk / name
         self.settings = settings
+        self.enter = list(enter)
         self.address = ("127.0.0.1", free_port())
 
     @staticmethod
@@ -68,7 +70,7 @@ class Postfix:
 
     def start(self):
         words = [f"{name}={value}" for name, value in self.settings.items()]
-        run([SCRIPTS / "private-postfix", "start", self.folder, self.address[1], *words], START)
+        run([*self.enter, SCRIPTS / "private-postfix", "start", self.folder, self.address[1], *words], START)
 
     def stop(self):
         run([SCRIPTS / "private-postfix", "stop", self.folder])

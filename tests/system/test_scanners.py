@@ -31,9 +31,9 @@ AMAVIS_ALERT = {"X-Amavis-Alert": ("BANNED, message contains nothing", "INFECTED
 
 TEXTS = {"pass.test": "v=spf1 ip4:127.0.0.0/8 -all", "fail.test": "v=spf1 -all"}
 EXTENDED = 'milter_headers { extended_spam_headers = true; use = ["authentication-results", "x-virus"]; %s }\n'
-MARKS_ALL = EXTENDED % (
-    "skip_local = false; skip_authenticated = false;"
-    f'routines {{ authentication-results {{ hostname = "{AUTHSERV_ID}"; }} x-virus {{ symbols = ["CLAM_VIRUS"]; }} }}'
+MARKS = (
+    "skip_local = false; skip_authenticated = false; routines {"
+    f'authentication-results {{ hostname = "{AUTHSERV_ID}"; %s }} x-virus {{ symbols = ["CLAM_VIRUS"]; }} }}'
 )
 ANTIVIRUS = 'antivirus { clamav { type = "clamav"; symbol = "CLAM_VIRUS"; servers = "%s"; scan_mime_parts = false; } }\n'
 
@@ -58,7 +58,9 @@ def scanners(parts):
     all_.spamd, all_.clamd = parts.start(Spamd(folder)), parts.start(Clamd(folder))
     all_.spamass = parts.start(SpamassMilter(folder, all_.spamd))
     all_.clamav = {headers: parts.start(ClamavMilter(folder, all_.clamd, headers)) for headers in ("Add", "Replace")}
-    all_.rspamd = parts.start(Rspamd(folder, MARKS_ALL + ANTIVIRUS % all_.clamd.socket, TEXTS))
+    all_.rspamd = parts.start(Rspamd(folder, EXTENDED % MARKS % "" + ANTIVIRUS % all_.clamd.socket, TEXTS))
+    leaving = EXTENDED % MARKS % "remove = 100;"  # the hundredth header alone
+    all_.rspamd_leaving = parts.start(Rspamd(folder, leaving, TEXTS, "rspamd-leaving"))
     all_.rspamd_skipping = parts.start(Rspamd(folder, EXTENDED % "", TEXTS, "rspamd-skipping"))
     all_.back = ("127.0.0.1", free_port())
     all_.amavis = parts.start(Amavis(folder, all_.spamd, all_.clamd, all_.back[1], "bob@example.test"))
@@ -84,6 +86,7 @@ def at(parts, scanners):
         rspamd=Listener(milter, scanners.rspamd.milter),
         rspamd_stripped=Listener(milter, scanners.rspamd.milter, opened=False),
         rspamd_skipping=Listener(milter, scanners.rspamd_skipping.milter),
+        rspamd_leaving=Listener(milter, scanners.rspamd_leaving.milter),
         clamav_add=Listener(milter, scanners.clamav["Add"].milter),
         clamav_replace=Listener(milter, scanners.clamav["Replace"].milter),
         amavis=Listener(second, content_filter=to_amavis),
@@ -169,6 +172,16 @@ def test_authentication_results(at, way):
     for sender, result in (("joe@pass.test", "pass"), ("joe@fail.test", "fail")):
         text = forged(way, {"Authentication-Results": FAKED}, HAM) if way else plain(HAM)
         assert at.rspamd.seen(text, sender=sender).results == (("spf", result),)
+
+
+def test_faked_results_below_a_filter_that_leaves_them(at):
+    """They count for what it does not report, down to the first header of somebody else."""
+    faked, other = line("Authentication-Results", FAKED), line("Authentication-Results", "other.test; none")
+    for sender, result in (("joe@pass.test", "pass"), ("joe@fail.test", "fail")):
+        spf = ("spf", result)
+        seen = at.rspamd_leaving.seen(faked + plain(HAM), sender=sender)
+        assert seen.results == (("dkim", "pass"), ("dmarc", "pass"), spf)
+        assert at.rspamd_leaving.seen(other + faked + plain(HAM), sender=sender).results == (spf,)
 
 
 def test_faked_results_of_a_dead_filter_count_unless_the_mta_removes_them(at):
