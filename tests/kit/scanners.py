@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-from pathlib import Path
 
 from kit.place import AS_ROOT, SERVERS, free_port, server_program, socket_path
 from kit.process import Process, run
@@ -299,9 +298,10 @@ class Amavis(Scanner):
         self.write_program()
 
     def write_program(self):
-        """It runs itself by its name, and forgets perl's options then."""
+        """It runs itself by its name, as whom it will be, and forgets perl's options then."""
         first, rest = (SERVERS / "amavis/usr/sbin/amavisd").read_text().split("\n", 1)
-        self.program = self.disk / "amavisd"
+        executes = not os.statvfs(self.tmpfs).f_flag & os.ST_NOEXEC
+        self.program = (self.tmpfs if executes else self.disk) / "amavisd"
         self.program.write_text(f"{first}\nuse lib qw({self.modules} {self.spamd.modules});\n{rest}")
         self.program.chmod(0o755)
 
