@@ -1,6 +1,7 @@
 """Scanners for spam and viruses, the real ones, private to a test. They ask no network, and learn from nobody but the
 test. Each is a context: `with` runs it; one that is stopped can be started again."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import socket
 
 from kit.place import SERVERS, free_port, server_program, socket_path
 from kit.process import Process
+from kit.procfs import alive, session
 from kit.servers import START
 from kit.wait import wait_until
 
@@ -152,9 +154,13 @@ class Rspamd(Scanner):
         self.write("tld", "test\n")
 
     def stop(self):
-        """All its processes at once; told to, it may take sixteen seconds."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """All its processes at once; told to stop, it may take sixteen seconds."""
+        for process in alive():
+            if process.session == self.process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
         self.process.popen.wait()
+        wait_until(lambda: not session(self.process.pid), "no process of rspamd is left")
 
     def command(self):
         share = SERVERS / "rspamd/usr/share/rspamd"
