@@ -25,8 +25,8 @@ def reverse(address):
 
 
 class NameServer:
-    """A context. `names`: {address: name that it has}; `addresses`: {name: address that it has}; `broken`: addresses and
-    names for which it has no answer."""
+    """A context. `names`: {address: name that it has}; `addresses`: {name: address that it has}; `broken`: addresses
+    and names for which it has no answer."""
 
     def __init__(self, names, addresses, broken):
         self.records = {(PTR, reverse(address)): encoded(name) for address, name in names.items()}

@@ -18,8 +18,8 @@ FUSE_DEVICE = (10, 229)
 
 
 class Mounts:
-    """A context. `mounts`: {folder: options of a tmpfs}; `files`: {file: another one that is seen there}. `inside(path)` is
-    how we see a path of theirs, `enter` is put before a command that is to run among them."""
+    """A context. `mounts`: {folder: options of a tmpfs}; `files`: {file: another one that is seen there}.
+    `inside(path)` is how we see a path of theirs, `enter` is put before a command that is to run among them."""
 
     def __init__(self, mounts, files=None):
         self.mounts = mounts

@@ -1,5 +1,7 @@
-"""Scanners that are programs through which a message is piped, and that know what they were taught: bogofilter, CRM114."""
+"""Scanners that are programs through which a message is piped, and that know what they were taught: bogofilter and
+CRM114."""
 
+import re
 import shutil
 
 from kit.place import SERVERS, server_program
@@ -35,7 +37,7 @@ class Crm114:
         script = self.place / "mailreaver.crm"
         script.write_text(script.read_text().replace("insert /usr/share/crm114/", "insert "))
         settings = self.place / "mailfilter.cf"  # surer of itself after a few examples
-        settings.write_text(settings.read_text().replace("_threshold: /5.0/", "_threshold: /1.0/").replace("/-5.0/", "/-1.0/"))
+        settings.write_text(re.sub(r"(?<=_threshold: /)(-?)5\.0(?=/)", r"\g<1>1.0", settings.read_text()))
         for name in ("rewrites.mfp", "priolist.mfp", "whitelist.mfp", "blacklist.mfp"):
             (self.place / name).touch()
         for name, text in (("spam.css", SPAM), ("nonspam.css", HAM)):

@@ -177,8 +177,8 @@ dns_available no
 score NO_RELAYS 0
 """
 RULES = "usr/share/spamassassin"
-PLUGINS = ("Check", "BodyEval", "HeaderEval", "HTMLEval", "MIMEEval", "MIMEHeader", "RelayEval", "ReplaceTags", "URIEval")
-PLUGINS += ("URIDetail", "WLBLEval", "FreeMail", "HTTPSMismatch", "VBounce", "WelcomeListSubject")
+PLUGINS = ("Check", "BodyEval", "HeaderEval", "HTMLEval", "MIMEEval", "MIMEHeader", "RelayEval", "ReplaceTags")
+PLUGINS += ("URIEval", "URIDetail", "WLBLEval", "FreeMail", "HTTPSMismatch", "VBounce", "WelcomeListSubject")
 
 
 class Spamd(Scanner):
@@ -286,8 +286,8 @@ $virus_quarantine_method = undef; $spam_quarantine_method = undef; $warnvirusrec
 
 
 class Amavis(Scanner):
-    """Amavis as a content filter, with SpamAssassin and ClamAV: takes mail at `address`, hands it back at the port `back`.
-    `levelled`: an address whose mail it marks from a score on, as is usual, and not always."""
+    """Amavis as a content filter, with SpamAssassin and ClamAV: takes mail at `address`, hands it back at the port
+    `back`. `levelled`: an address whose mail it marks from a score on, as is usual, and not always."""
 
     name = "amavis"
 

@@ -51,8 +51,8 @@ class Redis:
 
 
 class Postfix:
-    """A Postfix that listens on `address`. Settings: NAME=value for main.cf. `enter`: words before the command that starts
-    it."""
+    """A Postfix that listens on `address`. Settings: NAME=value for main.cf. `enter`: words before the command that
+    starts it."""
 
     def __init__(self, folder, settings, name="postfix", enter=()):
         self.folder = folder.disk / name

@@ -32,6 +32,10 @@ class Seen:
     results: tuple = ()  # of Authentication-Results: (method, result)
 
 
+def verdicts(counts):
+    return sum(value for series, value in counts.items() if name_of(series) == metric("spam_verdicts_total"))
+
+
 def counted(before, after):
     """The one message between two dumps."""
     new = {series: value - before.get(series, 0) for series, value in after.items() if value != before.get(series, 0)}
@@ -39,11 +43,11 @@ def counted(before, after):
     def of(name):
         return [labels_of(series) for series in new if name_of(series) == metric(name)]
 
-    verdicts = of("spam_verdicts_total")
-    assert len(verdicts) == 1 and sum(new[series] for series in new if "spam_verdicts" in series) == 1, new
+    found = of("spam_verdicts_total")
+    assert len(found) == 1 and verdicts(new) == 1, new
     high = [float(labels["le"]) > HIGH for labels in of("spam_score_bucket")]
     results = tuple(sorted((labels["method"], labels["result"]) for labels in of("auth_results_total")))
-    return Seen(verdicts[0]["verdict"], *(high or [None]), bool(of("infected_total")), results)
+    return Seen(found[0]["verdict"], *(high or [None]), bool(of("infected_total")), results)
 
 
 # ---- forgeries ----
@@ -117,15 +121,18 @@ class Listener:
 
     def verdicts(self):
         """Messages that were counted."""
-        return sum(value for series, value in self.scope.counts().items() if "spam_verdicts_total" in series)
+        return verdicts(self.scope.counts())
 
     def seen(self, text, **envelope):
         """What is counted of a message when it has passed the scanner."""
         before = self.scope.counts()
-        number = self.verdicts()
+
+        def after():
+            now = self.scope.counts()
+            return now if verdicts(now) > verdicts(before) else None
+
         self.send(text, **envelope)
-        wait_until(lambda: self.verdicts() > number, "the message is counted")
-        return counted(before, self.scope.counts())
+        return counted(before, wait_until(after, "the message is counted"))
 
 
 def scope_for(parts, name, group=None, **spam):
