@@ -8,21 +8,25 @@
 #include <string.h>
 #include <strings.h>
 
-enum place { place_of_bottom, place_of_top, place_of_added };
+enum place { place_of_bottom, place_of_top };
 enum { SCORE_MOST = 2000 }; /* more is not believed: scores end at 1000 (GTUBE) */
 
 static const struct known {
     const char *name;
     size_t length;
     enum place place;
+    bool is_short;                       /* counts where the row before it says nothing */
     const char *spam, *clean, *infected; /* words with | between them */
     const char *score_after;             /* the same; NULL: no score */
 } known[] = {
 #define SPAM_HEADER(name, place, spam, clean, score_after)                                                             \
-    {name, sizeof(name) - 1, place_of_##place, spam, clean, "", score_after},
-#define VIRUS_HEADER(name, place, infected) {name, sizeof(name) - 1, place_of_##place, "", "", infected, NULL},
+    {name, sizeof(name) - 1, place_of_##place, false, spam, clean, "", score_after},
+#define SHORT_SPAM_HEADER(name, place, spam, clean)                                                                    \
+    {name, sizeof(name) - 1, place_of_##place, true, spam, clean, "", NULL},
+#define VIRUS_HEADER(name, place, infected) {name, sizeof(name) - 1, place_of_##place, false, "", "", infected, NULL},
 #include "conf/tables/spam_headers.def"
 #undef SPAM_HEADER
+#undef SHORT_SPAM_HEADER
 #undef VIRUS_HEADER
 };
 enum { KNOWN = sizeof known / sizeof known[0] };
@@ -91,9 +95,9 @@ static void find_score(struct spam_word *word, const char *value, const char *sc
     }
 }
 
-static void take_known(struct spam_word *word, const struct known *row, bool top, const char *value)
+static void take_known(struct spam_word *word, const struct known *row, const char *value)
 {
-    if (top && word->seen)
+    if (row->place == place_of_top && word->seen)
         return;
     *word = (struct spam_word){.seen = true, .verdict = spam_unscanned};
     if (begins_with_any(value, row->spam))
@@ -127,6 +131,16 @@ static void cut_value(char *cut, const char *value)
     cut[length] = '\0';
 }
 
+/* Has the operator given the one name that counts, of those that a row stands for? */
+static bool is_taken(const struct spam_headers *own, const struct known *row)
+{
+    for (uint32_t i = 0; i < own->count && row->name[0] == '-'; i++) {
+        if (is_named(row, own->list[i].name, strlen(own->list[i].name)))
+            return true;
+    }
+    return false;
+}
+
 void spam_header(struct spam_state *state, const struct settings *settings, const char *name, const char *value)
 {
     char cut[SPAM_VALUE_MAX];
@@ -142,26 +156,35 @@ void spam_header(struct spam_state *state, const struct settings *settings, cons
     if (is_own || (name[0] != 'X' && name[0] != 'x'))
         return;
     size_t length = strlen(name);
-    bool added_top = settings->spam_scanner == scanner_reinjection;
     for (int i = 0; i < KNOWN; i++) {
-        if (!is_named(&known[i], name, length))
+        if (!is_named(&known[i], name, length) || is_taken(own, &known[i]))
             continue;
         cut_value(cut, value);
-        take_known(&state->known[i], &known[i],
-                   known[i].place == place_of_top || (known[i].place == place_of_added && added_top), cut);
+        take_known(&state->known[i], &known[i], cut);
     }
+}
+
+static enum label_spam word_verdict(const struct spam_word *word)
+{
+    return word->seen ? (enum label_spam)word->verdict : spam_unscanned;
+}
+
+/* Spam before clean, and clean before nothing. */
+static enum label_spam worse_of(enum label_spam one, enum label_spam other)
+{
+    if (one == spam_spam || other == spam_spam)
+        return spam_spam;
+    return one == spam_clean ? one : other;
 }
 
 enum label_spam spam_verdict(const struct spam_state *state)
 {
     enum label_spam verdict = spam_unscanned;
-    for (int i = 0; i < SPAM_HEADERS_OWN_MAX + KNOWN; i++) {
-        const struct spam_word *word =
-            i < SPAM_HEADERS_OWN_MAX ? &state->own[i] : &state->known[i - SPAM_HEADERS_OWN_MAX];
-        if (word->seen && word->verdict == spam_spam)
-            return spam_spam;
-        if (word->seen && word->verdict == spam_clean)
-            verdict = spam_clean;
+    for (int i = 0; i < SPAM_HEADERS_OWN_MAX; i++)
+        verdict = worse_of(verdict, word_verdict(&state->own[i]));
+    for (int i = 0; i < KNOWN; i++) {
+        if (!known[i].is_short || word_verdict(&state->known[i - 1]) == spam_unscanned)
+            verdict = worse_of(verdict, word_verdict(&state->known[i]));
     }
     return verdict;
 }

@@ -18,7 +18,7 @@ struct spam_state {
 };
 
 /* Takes note of a header, in the order in which they stand in the message, first to last. At most SPAM_VALUE_MAX bytes of the value are
- * looked at. A name in settings->spam_headers is theirs alone. */
+ * looked at. A name in settings->spam_headers is theirs alone; if it is one of those that a row stands for, that row is theirs. */
 void spam_header(struct spam_state *state, const struct settings *settings, const char *name, const char *value);
 
 /* The verdict on the whole message: spam if any known header at its place says so, else clean if any says so, else unscanned. */

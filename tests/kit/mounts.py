@@ -18,11 +18,12 @@ FUSE_DEVICE = (10, 229)
 
 
 class Mounts:
-    """A context. `mounts`: {folder: options of a tmpfs}. `inside(path)` is how we see a path of theirs, `enter` is put
-    before a command that is to run among them."""
+    """A context. `mounts`: {folder: options of a tmpfs}; `files`: {file: another one that is seen there}.
+    `inside(path)` is how we see a path of theirs, `enter` is put before a command that is to run among them."""
 
-    def __init__(self, mounts):
+    def __init__(self, mounts, files=None):
         self.mounts = mounts
+        self.files = files or {}
         self.holder = None
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         self.make = ["unshare", *user, "--mount", "--"]
@@ -30,6 +31,7 @@ class Mounts:
 
     def __enter__(self):
         commands = [f"mount -t tmpfs -o '{options}' tmpfs '{folder}'" for folder, options in self.mounts.items()]
+        commands += [f"mount --bind '{other}' '{file}'" for file, other in self.files.items()]
         # It lives until we close its standard input.
         script = " && ".join([*commands, "echo ready", "exec cat"])
         pipe = subprocess.PIPE

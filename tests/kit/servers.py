@@ -51,11 +51,13 @@ class Redis:
 
 
 class Postfix:
-    """A Postfix that listens on `address`. Settings: NAME=value for main.cf."""
+    """A Postfix that listens on `address`. Settings: NAME=value for main.cf. `enter`: words before the command that
+    starts it."""
 
-    def __init__(self, folder, settings, name="postfix"):
+    def __init__(self, folder, settings, name="postfix", enter=()):
         self.folder = folder.disk / name
         self.settings = settings
+        self.enter = list(enter)
         self.address = ("127.0.0.1", free_port())
 
     @staticmethod
@@ -68,7 +70,7 @@ class Postfix:
 
     def start(self):
         words = [f"{name}={value}" for name, value in self.settings.items()]
-        run([SCRIPTS / "private-postfix", "start", self.folder, self.address[1], *words], START)
+        run([*self.enter, SCRIPTS / "private-postfix", "start", self.folder, self.address[1], *words], START)
 
     def stop(self):
         run([SCRIPTS / "private-postfix", "stop", self.folder])
@@ -76,6 +78,15 @@ class Postfix:
     def submit(self, *arguments, text):
         """Hands mail in as a local program does, with sendmail's arguments."""
         run([self.folder / "sendmail", *arguments], input=text)
+
+    def said(self, words):
+        """How many lines of its log have these words."""
+        return (self.folder / "maillog").read_text(errors="replace").count(words)
+
+    def flush(self):
+        """Tries again to deliver what waits."""
+        queue = server_program("postfix", "usr/sbin/postqueue")
+        run([*AS_ROOT, queue, "-c", self.folder / "etc", "-f"])
 
     def queued(self):
         """The files of messages that Postfix has still to work on."""

@@ -24,11 +24,14 @@ SPAM = [
     ("X-Virus-Status: Infected (Eicar-Signature)\n", Seen(infected=True)),
     ("X-Virus-Status: Clean\nX-DSPAM-Result: Innocent\n", Seen("clean")),
     ("X-CRM114-Status: SPAM  ( pR: -24.9 )\nX-Amavis-Alert: INFECTED, virus: X\n", Seen("spam", infected=True)),
-    # The scanner's own is the last; the one above it came with the mail.
-    ("X-Spam-Flag: NO\nX-Spam-Flag: YES\n", Seen("spam")),
-    ("X-Spam-Status: Yes, score=99\nX-Other: 1\nX-Spam-Status: No, score=0.5\n", Seen("clean", 0.5)),
-    ("X-Virus-Status: Infected\nX-Virus-Status: Clean\n", Seen()),
-    # Amavis' own is the first.
+    # SpamAssassin's own is the first, as those of Amavis and ClamAV are; the others came with the mail.
+    ("X-Spam-Flag: YES\nX-Spam-Flag: NO\n", Seen("spam")),
+    ("X-Spam-Status: No, score=0.5\nX-Other: 1\nX-Spam-Status: Yes, score=99\n", Seen("clean", 0.5)),
+    ("X-Spam-Status: No, score=0.5\nX-Spam-Flag: YES\n", Seen("clean", 0.5)),
+    ("X-Virus-Status: Clean\nX-Virus-Status: Infected\n", Seen()),
+    # Those of others are the last.
+    ("X-Spam: Yes\nX-Spam: No\n", Seen("clean")),
+    ("X-Virus: Some.Virus\nX-Virus:\n", Seen()),
     ("X-Amavis-Alert: INFECTED\nX-Amavis-Alert: BANNED\n", Seen(infected=True)),
     ("X-Amavis-Alert: BANNED\nX-Amavis-Alert: INFECTED\n", Seen()),
     # These only look like it.

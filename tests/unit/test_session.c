@@ -148,9 +148,9 @@ static void test_spam(void **state)
         {"spam", OUTSIDE "|mail <a@b>|rcpt|data|header X-Spam-Flag: YES|header Subject: x|eom|close",
          SESSION("external") MESSAGE("external", "passed") RECIPIENTS("external", "accepted", 1) COUNT("1.0", 1)
              AT_ONCE SPAM("external", "spam")},
-        {"clean, forged above",
+        {"clean, forged below",
          OUTSIDE
-         "|mail <a@b>|rcpt|data|header X-Spam-Status: Yes, score=99|header X-Spam-Status: No, score=1|eom|close",
+         "|mail <a@b>|rcpt|data|header X-Spam-Status: No, score=1|header X-Spam-Status: Yes, score=99|eom|close",
          SESSION("external") MESSAGE("external", "passed") RECIPIENTS("external", "accepted", 1) COUNT("1.0", 1)
              AT_ONCE SPAM("external", "clean") SERIES("spam_score_bucket", "le='2.0'", 1) "spam_score_sum 1000000\n"},
     };

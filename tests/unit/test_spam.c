@@ -53,21 +53,29 @@ static const struct {
     {{{"", "Yes"}}, spam_unscanned},
     {{{LONG_255, "Yes"}}, spam_unscanned},
     {{{"X-Sp\xc4\x80m-Flag", "Yes"}}, spam_unscanned},
-    /* several of one name: the scanner's is the last, the sender's stand above */
-    {{{"X-Spam-Status", "No, forged"}, {"Subject", "x"}, {"X-Spam-Status", "Yes, score=9"}}, spam_spam},
-    {{{"X-Spam-Status", "Yes, forged"}, {"X-Spam-Status", "No, score=1"}}, spam_clean},
-    {{{"X-Spam-Status", "Yes"}, {"X-Spam-Status", "No"}, {"x-spam-status", "Yes"}}, spam_spam},
-    {{{"X-Spam-Status", "Yes, forged"}, {"X-Spam-Status", "garbage"}}, spam_unscanned},
-    {{{"X-Spam-Flag", "NO"}, {"X-Spam-Flag", ""}}, spam_unscanned},
-    /* of different names spam goes before clean, and clean before nothing */
+    /* several of one name: SpamAssassin's is the first, rspamd's the last */
+    {{{"X-Spam-Status", "Yes, score=9"}, {"Subject", "x"}, {"X-Spam-Status", "No, forged"}}, spam_spam},
+    {{{"X-Spam-Status", "No, score=1"}, {"X-Spam-Status", "Yes, forged"}}, spam_clean},
+    {{{"X-Spam-Status", "Yes"}, {"X-Spam-Status", "No"}, {"x-spam-status", "No"}}, spam_spam},
+    {{{"X-Spam-Status", "garbage"}, {"X-Spam-Status", "Yes, forged"}}, spam_unscanned},
+    {{{"X-Spam-Flag", ""}, {"X-Spam-Flag", "NO"}}, spam_unscanned},
+    {{{"X-Spam", "No, forged"}, {"Subject", "x"}, {"X-Spam", "Yes"}}, spam_spam},
+    {{{"X-Spam", "Yes, forged"}, {"X-Spam", "garbage"}}, spam_unscanned},
+    /* the short one where the long one says nothing */
     {{{"X-Spam-Flag", "NO"}, {"X-Spam-Status", "Yes"}}, spam_spam},
-    {{{"X-Spam-Flag", "YES"}, {"X-Spam-Status", "No"}}, spam_spam},
+    {{{"X-Spam-Flag", "YES"}, {"X-Spam-Status", "No"}}, spam_clean},
     {{{"X-Spam-Flag", "?"}, {"X-Spam-Status", "No"}}, spam_clean},
     {{{"X-Spam-Flag", "NO"}, {"X-Spam-Status", "?"}}, spam_clean},
+    {{{"X-Spam-Status", "?"}, {"X-Spam-Flag", "YES"}}, spam_spam},
+    /* of different names spam goes before clean, and clean before nothing */
+    {{{"X-Spam", "NO"}, {"X-Spam-Status", "Yes"}}, spam_spam},
+    {{{"X-Spam", "YES"}, {"X-Spam-Status", "No"}}, spam_spam},
+    {{{"X-Spam-Flag", "YES"}, {"X-Bogosity", "Ham"}}, spam_spam},
+    {{{"X-Spam", "?"}, {"X-Spam-Status", "No"}}, spam_clean},
+    {{{"X-Spam", "NO"}, {"X-Spam-Status", "?"}}, spam_clean},
 };
 
 static const struct settings milter = {.spam_scanner = scanner_milter};
-static const struct settings reinjection = {.spam_scanner = scanner_reinjection};
 
 static void test_rows(void **state)
 {
@@ -112,7 +120,7 @@ static void test_long_values(void **state)
 
 /* ---- every row, and forgeries of it ---- */
 
-enum place { place_of_bottom, place_of_top, place_of_added };
+enum place { place_of_bottom, place_of_top };
 
 static const struct known {
     const char *name;
@@ -120,9 +128,11 @@ static const struct known {
     const char *spam, *clean, *infected;
 } table[] = {
 #define SPAM_HEADER(name, place, spam, clean, score_after) {name, place_of_##place, spam, clean, NULL},
+#define SHORT_SPAM_HEADER(name, place, spam, clean)        {name, place_of_##place, spam, clean, NULL},
 #define VIRUS_HEADER(name, place, infected)                {name, place_of_##place, NULL, NULL, infected},
 #include "conf/tables/spam_headers.def"
 #undef SPAM_HEADER
+#undef SHORT_SPAM_HEADER
 #undef VIRUS_HEADER
 };
 enum { TABLE = sizeof table / sizeof table[0] };
@@ -148,43 +158,34 @@ static const char *value_with(const char *words)
 }
 
 /* What three headers of this name, one below the other, come to. */
-static struct spam_state three(const struct known *row, const struct settings *settings, const char *first,
-                               const char *second, const char *third)
+static struct spam_state three(const struct known *row, const char *first, const char *second, const char *third)
 {
     struct spam_state spam = {0};
     const char *const values[] = {first, second, third};
-    spam_header(&spam, settings, "X-Other", "yes");
+    spam_header(&spam, &milter, "X-Other", "yes");
     for (int i = 0; i < 3; i++) {
         if (values[i] != NULL)
-            spam_header(&spam, settings, full_name(row), values[i]);
-        spam_header(&spam, settings, "Subject", "spam");
+            spam_header(&spam, &milter, full_name(row), values[i]);
+        spam_header(&spam, &milter, "Subject", "spam");
     }
     return spam;
 }
 
-static bool counts_first(const struct known *row, const struct settings *settings)
-{
-    return row->place == place_of_top || (row->place == place_of_added && settings == &reinjection);
-}
-
 static void test_forged_verdicts(void **state)
 {
-    static const struct settings *const scanners[] = {&milter, &reinjection};
     (void)state;
-    for (int i = 0; i < 2 * TABLE; i++) {
-        const struct known *row = &table[i / 2];
-        const struct settings *settings = scanners[i % 2];
+    for (int i = 0; i < TABLE; i++) {
+        const struct known *row = &table[i];
         if (row->spam == NULL || *row->spam == '\0')
             continue;
         const char *spam = value_with(row->spam), *clean = value_with(row->clean);
-        struct spam_state alone = three(row, settings, NULL, spam, NULL), ham = three(row, settings, NULL, clean, NULL);
+        struct spam_state alone = three(row, NULL, spam, NULL), ham = three(row, NULL, clean, NULL);
         assert_int_equal(spam_verdict(&alone), spam_spam);
         assert_int_equal(spam_verdict(&ham), spam_clean);
-        bool first = counts_first(row, settings);
+        bool first = row->place == place_of_top;
         /* forged below what stands at the top, above what stands at the bottom, around what stands between */
-        struct spam_state above = three(row, settings, clean, clean, spam),
-                          below = three(row, settings, spam, clean, clean),
-                          around = three(row, settings, clean, spam, clean);
+        struct spam_state above = three(row, clean, clean, spam), below = three(row, spam, clean, clean),
+                          around = three(row, clean, spam, clean);
         assert_int_equal(spam_verdict(&above), first ? spam_clean : spam_spam);
         assert_int_equal(spam_verdict(&below), first ? spam_spam : spam_clean);
         assert_int_equal(spam_verdict(&around), spam_clean);
@@ -199,12 +200,10 @@ static void test_forged_infections(void **state)
         if (row->infected == NULL)
             continue;
         const char *infected = value_with(row->infected), *clean = "";
-        bool first = counts_first(row, &milter);
-        struct spam_state alone = three(row, &milter, NULL, infected, NULL),
-                          not = three(row, &milter, NULL, clean, NULL),
-                          above = three(row, &milter, clean, clean, infected),
-                          below = three(row, &milter, infected, clean, clean),
-                          around = three(row, &milter, clean, infected, clean);
+        bool first = row->place == place_of_top;
+        struct spam_state alone = three(row, NULL, infected, NULL), not = three(row, NULL, clean, NULL),
+                          above = three(row, clean, clean, infected), below = three(row, infected, clean, clean),
+                          around = three(row, clean, infected, clean);
         assert_true(spam_infected(&alone));
         assert_false(spam_infected(&not ));
         assert_int_equal(spam_infected(&above), !first);
@@ -306,9 +305,14 @@ static void test_scores(void **state)
     assert_int_equal(spam_score(&spam), 2000000);
     spam_header(&spam, &milter, "X-Spam-Status", "Yes, score=9");
     spam_header(&spam, &milter, "X-Spam-Status", "No, score=1");
-    assert_int_equal(spam_score(&spam), 1000000);
+    assert_int_equal(spam_score(&spam), 9000000);
+    spam = (struct spam_state){0};
+    spam_header(&spam, &milter, "X-Rspamd-Score", "3.5");
     spam_header(&spam, &milter, "X-Spam-Status", "No");
-    assert_int_equal(spam_score(&spam), 2000000);
+    spam_header(&spam, &milter, "X-Spam-Status", "No, score=1");
+    assert_int_equal(spam_score(&spam), 3500000);
+    spam_header(&spam, &milter, "X-Rspamd-Score", "1.5");
+    assert_int_equal(spam_score(&spam), 1500000);
 }
 
 /* The operator's own headers; one with a known name takes its place. */
@@ -342,9 +346,30 @@ static void test_own(void **state)
     assert_int_equal(spam_score(&spam), 4000000);
 }
 
+/* Of the names that a row stands for the operator can give the one that counts; and silence a row, by one that finds nothing. */
+static void test_own_of_many(void **state)
+{
+    struct settings settings = {
+        .spam_headers = {
+            .count = 2,
+            .list = {{.name = "X-Our-MailScanner-SpamCheck", .spam = "spam", .place = spam_place_bottom},
+                     {.name = "X-Bogosity", .score_after = "silent", .has_score = true, .place = spam_place_bottom}}}};
+    struct spam_state spam = {0};
+    (void)state;
+    spam_header(&spam, &settings, "X-Their-MailScanner-SpamCheck", "spam, forged");
+    spam_header(&spam, &settings, "X-Bogosity", "Spam, tests=bogofilter");
+    assert_int_equal(spam_verdict(&spam), spam_unscanned);
+    assert_int_equal(spam_score(&spam), -1);
+    spam_header(&spam, &settings, "X-Their-MailScanner", "Found to be infected"); /* another row */
+    assert_true(spam_infected(&spam));
+    spam_header(&spam, &settings, "x-our-mailscanner-spamcheck", "spam, SpamAssassin");
+    assert_int_equal(spam_verdict(&spam), spam_spam);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_own_of_many),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_forged_verdicts),

@@ -1,0 +1,150 @@
+"""Mail through real scanners, with headers that the sender forged: a Postfix with a listener for each scanner, and two
+milterscopes behind them, one that reads headers where milters put them, one where content filters hand mail back."""
+
+from dataclasses import dataclass
+
+from kit.metrics import labels_of, name_of
+from kit.place import free_port
+from kit.servers import Postfix
+from kit.smtp import Smtp
+from kit.wait import wait_until
+from scope import Scope, site_in
+from truth import metric
+
+HIGH = 15  # no bucket of a score that any of the scanners takes for ham lies above
+AUTHSERV_ID = "mx.example.test"
+HEAD = """From: Joe <joe@pass.test>
+To: Alice <alice@example.test>
+Subject: a message
+Date: Fri, 20 Nov 2026 10:00:00 +0000
+Message-ID: <20261120100000.12345@mail.pass.test>
+"""
+HAM = "Here are the minutes of our meeting about the design of bridges.\n"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What milterscope counted of one message."""
+
+    spam: str
+    high: bool | None = None  # its score; None: it has none
+    infected: bool = False
+    results: tuple = ()  # of Authentication-Results: (method, result)
+
+
+def verdicts(counts):
+    return sum(value for series, value in counts.items() if name_of(series) == metric("spam_verdicts_total"))
+
+
+def counted(before, after):
+    """The one message between two dumps."""
+    new = {series: value - before.get(series, 0) for series, value in after.items() if value != before.get(series, 0)}
+
+    def of(name):
+        return [labels_of(series) for series in new if name_of(series) == metric(name)]
+
+    found = of("spam_verdicts_total")
+    assert len(found) == 1 and verdicts(new) == 1, new
+    high = [float(labels["le"]) > HIGH for labels in of("spam_score_bucket")]
+    results = tuple(sorted((labels["method"], labels["result"]) for labels in of("auth_results_total")))
+    return Seen(found[0]["verdict"], *(high or [None]), bool(of("infected_total")), results)
+
+
+# ---- forgeries ----
+
+
+def folded(name, value):
+    return f"{name}:\n\t{value}\n"
+
+
+def long(name, value):
+    return f"{name}: {value}\n" + "".join(f"\t{word * 70}\n" for word in "abcdefghijklmnopqrstuvwxyzabcde")
+
+
+def line(name, value):
+    return f"{name}: {value}\n"
+
+
+# How a sender writes a header, and how often above and below the others.
+WAYS = {
+    "above": (line, 1, 0),
+    "below": (line, 0, 1),
+    "around": (line, 1, 1),
+    "many": (line, 20, 20),
+    "capitals": (lambda name, value: line(name.swapcase(), value), 1, 1),
+    "folded": (folded, 1, 1),
+    "long": (long, 1, 1),
+    "spaced": (lambda name, value: line(name + " ", value), 1, 1),
+}
+
+
+def forged(way, headers, body):
+    """A message with these headers, {name: value}."""
+    write, above, below = WAYS[way]
+    lines = "".join(write(name, value) for name, value in headers.items())
+    return lines * above + HEAD + lines * below + "\n" + body
+
+
+def plain(body):
+    return HEAD + "\n" + body
+
+
+# ---- the servers ----
+
+
+class Listener:
+    """Where Postfix takes mail that goes through a scanner. `open`: the sender's headers are left as they are."""
+
+    def __init__(self, scope, *milters, content_filter=None, opened=True):
+        self.scope = scope
+        self.milters = [f"unix:{milter}" for milter in milters] + [f"unix:{scope.site.milter_socket}"]
+        self.options = {"smtpd_milters": ",".join(self.milters), "content_filter": content_filter or ""}
+        if opened:
+            self.options["receive_override_options"] = "no_header_body_checks"
+        self.address = ("127.0.0.1", free_port())
+
+    def service(self):
+        """Its line in master.cf."""
+        place = "%s:%d" % self.address
+        options = " ".join(f"-o {name}={value}" for name, value in self.options.items())
+        return {f"{place}/inet": f"{place} inet n - n - - smtpd {options}"}
+
+    def send(self, text, sender="joe@pass.test", to="alice@example.test", expect=250):
+        with Smtp(self.address) as session:
+            session.greet()
+            session.command("EHLO mail.pass.test", 250)
+            session.command(f"MAIL FROM:<{sender}>", 250)
+            session.command(f"RCPT TO:<{to}>", 250)
+            session.command("DATA", 354)
+            session.body(text, expect)
+            session.quit()
+
+    def verdicts(self):
+        """Messages that were counted."""
+        return verdicts(self.scope.counts())
+
+    def seen(self, text, **envelope):
+        """What is counted of a message when it has passed the scanner."""
+        before = self.scope.counts()
+
+        def after():
+            now = self.scope.counts()
+            return now if verdicts(now) > verdicts(before) else None
+
+        self.send(text, **envelope)
+        return counted(before, wait_until(after, "the message is counted"))
+
+
+def scope_for(parts, name, group=None, **spam):
+    """A milterscope that believes AUTHSERV_ID."""
+    settings = {"spam": {"authserv_ids": [AUTHSERV_ID]} | spam.pop("spam"), **spam}
+    group = group or Postfix.account()["group"]
+    return parts.start(Scope(site_in(parts, name, socket=parts.folder.tmpfs / f"{name}.sock", group=group, **settings)))
+
+
+def postfix_with(parts, listeners, **settings):
+    services = {}
+    for listener in listeners:
+        services |= listener.service()
+    accept = {"milter_default_action": "accept", "smtpd_error_sleep_time": 0, "in_flow_delay": 0}
+    return parts.start(Postfix(parts.folder, accept | settings | services))
