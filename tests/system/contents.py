@@ -24,16 +24,18 @@ SPAM = [
     ("X-Virus-Status: Infected (Eicar-Signature)\n", Seen(infected=True)),
     ("X-Virus-Status: Clean\nX-DSPAM-Result: Innocent\n", Seen("clean")),
     ("X-CRM114-Status: SPAM  ( pR: -24.9 )\nX-Amavis-Alert: INFECTED, virus: X\n", Seen("spam", infected=True)),
-    # The scanner's own is the last; the one above it came with the mail.
-    ("X-Spam-Flag: NO\nX-Spam-Flag: YES\n", Seen("spam")),
-    ("X-Spam-Status: Yes, score=99\nX-Other: 1\nX-Spam-Status: No, score=0.5\n", Seen("clean", 0.5)),
-    ("X-Virus-Status: Infected\nX-Virus-Status: Clean\n", Seen()),
     # Amavis' own is the first.
     ("X-Amavis-Alert: INFECTED\nX-Amavis-Alert: BANNED\n", Seen(infected=True)),
     ("X-Amavis-Alert: BANNED\nX-Amavis-Alert: INFECTED\n", Seen()),
     # These only look like it.
     ("X-Spam-Flag: yesterday\n", Seen()),
     ("X-Spam-Flags: YES\nX-Spams: Yes\nX-Virus-Scanned: infected\n", Seen()),
+]
+# The scanner's own is the last, or the first where the MTA puts it above the others; all others came with the mail.
+SEVERAL = [
+    ("X-Spam-Flag: NO\nX-Spam-Flag: YES\n", Seen("spam"), Seen("clean")),
+    ("X-Spam-Status: Yes, score=99\nX-Other: 1\nX-Spam-Status: No, score=0.5\n", Seen("clean", 0.5), Seen("spam", 99)),
+    ("X-Virus-Status: Infected\nX-Virus-Status: Clean\n", Seen(), Seen(infected=True)),
 ]
 RESULTS = [
     ("", ()),
@@ -60,9 +62,10 @@ RESULTS = [
 HOPS = [0, 0, 0, 1, 2, 3, 4, 5, 9]
 
 
-def header(random):
+def header(random, milters_on_top=False):
     """Of a message that passes: its lines, and what is seen of them."""
-    lines, seen = random.choice(SPAM)
+    lines, *views = random.choice(SPAM + SEVERAL)
+    seen = views[-1 if milters_on_top else 0]
     results, said = random.choice(RESULTS)
     hops = random.choice(HOPS)
     text = "".join(f"Authentication-Results: {value}\n" for value in results.split("|") if value)

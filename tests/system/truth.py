@@ -33,11 +33,13 @@ def bucket(bounds, value):
 
 @dataclass
 class Refusal:
-    """Why a recipient is refused: the reason as the metrics call it, and the reply that the client must get."""
+    """Why a recipient is refused: the reason as the metrics call it, and the reply that the client must get. `shown`: to the
+    filter."""
 
     reason: str
     code: int
     enhanced: str
+    shown: bool = True
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Transaction:
     size: int | None = None
     accepted: int = 0
     refused: list = field(default_factory=list)
+    unseen: int = 0  # refused as well: the filter learns of the number alone
     data: bool = False
     span: tuple | None = None  # MAIL to end of message, at least and at most; None: there was no end of message
     seen: Seen = field(default_factory=Seen)
@@ -70,7 +73,11 @@ class Transaction:
             return "passed"
         if self.data:
             return "lost"
-        return "rejected" if self.refused and not self.accepted else "aborted"
+        return "rejected" if self.refused_number and not self.accepted else "aborted"
+
+    @property
+    def refused_number(self):
+        return len(self.refused) + self.unseen
 
 
 class Truth:
@@ -97,15 +104,15 @@ class Truth:
             self.add("client_name_total", resolve=resolve)
         if not mail:
             self.add("sessions_without_mail_total", client=client)
-        elif tls:
+        elif tls and client != "local":
             self.add("mail_sessions_total", tls=tls)
         self.lasted("session_seconds", at_least, at_most)
 
-    def local(self, source, recipients, seen=None, passes=True, null_sender=False):
+    def local(self, source, recipients, seen=None, passes=True, null_sender=False, resolve=None, size=None):
         """A session of its own for mail that did not come over SMTP, or that Postfix made."""
         span = (0.0, LOCAL_AT_MOST) if passes else None
-        self.transaction(Transaction(source, null_sender, accepted=recipients, seen=seen or Seen(), span=span))
-        self.session("local", 0.0, LOCAL_AT_MOST, mail=True, resolve=None, tls=None)
+        self.transaction(Transaction(source, null_sender, size, recipients, seen=seen or Seen(), span=span))
+        self.session("local", 0.0, LOCAL_AT_MOST, mail=True, resolve=resolve, tls=None)
 
     def bounce(self, seen=None, passes=True):
         self.local("bounce", 1, seen, passes, null_sender=True)
@@ -116,7 +123,7 @@ class Truth:
         self.add("messages_total", source=source, verdict=what.verdict)
         self.add("ring_records_total", 1 + what.accepted + len(what.refused))
         self.add("recipients_total", what.accepted, source=source, outcome="accepted")
-        self.add("recipients_total", len(what.refused), source=source, outcome="refused")
+        self.add("recipients_total", what.refused_number, source=source, outcome="refused")
         for refusal in what.refused:
             self.add("rejects_total", **{"class": refusal.reason, "reply": f"{refusal.code // 100}xx"})
             self.add("reject_codes_total", code=refusal.enhanced)
