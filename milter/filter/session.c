@@ -323,6 +323,7 @@ void session_mail(struct session *session, char *const *arguments, const char *a
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
     message->source = peer_source(&session->peer, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
+    message->spam.milters_on_top = session->peer.mta == mta_sendmail;
     report_sender(&session->report, sender);
     if (message->source == source_bounce)
         coverage_saw_bounce(session->tally, session->peer.mta);

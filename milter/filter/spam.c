@@ -148,7 +148,9 @@ void spam_header(struct spam_state *state, const struct settings *settings, cons
             continue;
         cut_value(cut, value);
         take_known(&state->known[i], &known[i],
-                   known[i].place == place_of_top || (known[i].place == place_of_added && added_top), cut);
+                   known[i].place == place_of_top || state->milters_on_top ||
+                       (known[i].place == place_of_added && added_top),
+                   cut);
     }
 }
 
