@@ -46,7 +46,7 @@ struct push {
     enum label_error said;         /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
-    bool hidden[metric_COUNT];     /* totals that cannot be observed */
+    unsigned hidden[metric_COUNT]; /* how many series of a metric of totals cannot be observed */
     unsigned shown;                /* fields of all others */
     char *total_names[total_COUNT];
     char *gauge_names[gauge_COUNT];
@@ -136,7 +136,8 @@ static size_t add_meta(struct push *push, char *started)
 static void add_totals(struct push *push, const struct metric *metric)
 {
     for (unsigned i = metric->first; i < metric->first + metric->slots; i++) {
-        if (!push->full && push->sent.totals[i] == push->written[i])
+        if ((!push->full && push->sent.totals[i] == push->written[i]) ||
+            observable_hides_series(&push->sent, metric, i - metric->first))
             continue;
         add(push, push->total_names[i]);
         add_value(push, push->total_units[i], (int64_t)push->sent.totals[i]);
@@ -147,7 +148,7 @@ static size_t add_counters(struct push *push)
 {
     size_t before = push->count;
     for (unsigned i = 0; i < metric_COUNT; i++) {
-        if (catalogue[i].is_total && !push->hidden[i])
+        if (catalogue[i].is_total && push->hidden[i] < catalogue[i].slots)
             add_totals(push, &catalogue[i]);
     }
     return push->count - before;
@@ -158,10 +159,12 @@ static void find_hidden(struct push *push)
 {
     push->shown = 0;
     for (unsigned i = 0; i < metric_COUNT; i++) {
-        bool hidden = catalogue[i].is_total && observable_hides(&push->sent, &catalogue[i]);
+        if (!catalogue[i].is_total)
+            continue;
+        unsigned hidden = observable_hidden(&push->sent, &catalogue[i]);
         push->full = push->full || hidden != push->hidden[i];
         push->hidden[i] = hidden;
-        push->shown += catalogue[i].is_total && !hidden ? catalogue[i].slots : 0;
+        push->shown += catalogue[i].slots - hidden;
     }
 }
 
