@@ -216,7 +216,7 @@ static void write_totals(struct family *family)
         take_apart(NULL, metric, slot, &series);
         for (size_t p = 0; p < family->count; p++) {
             const struct exposition_part *part = &family->parts[p];
-            if (has_totals(family, part))
+            if (has_totals(family, part) && !observable_hides_series(part->values, metric, slot))
                 write_sample(family->out, &series, part->instance, metric->unit,
                              (int64_t)part->values->totals[metric->first + slot]);
         }

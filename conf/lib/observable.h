@@ -8,4 +8,10 @@
 /* Is this metric to be left out? What has been counted once is shown for ever, and so is all while no filter runs that could tell. */
 bool observable_hides(const struct snapshot *snapshot, const struct metric *metric);
 
+/* The same of one series of a metric that is shown; `slot` counts from the metric's first. */
+bool observable_hides_series(const struct snapshot *snapshot, const struct metric *metric, unsigned slot);
+
+/* How many series of this metric are left out. */
+unsigned observable_hidden(const struct snapshot *snapshot, const struct metric *metric);
+
 #endif

@@ -34,6 +34,8 @@ void coverage_configured(const struct tally *tally, const struct settings *setti
     }
     if (part_value(tally, part_unknown_commands) == GAUGE_ABSENT)
         set_part(tally, part_unknown_commands, true);
+    if (part_value(tally, part_early_refusals) == GAUGE_ABSENT)
+        set_part(tally, part_early_refusals, true);
 }
 
 void coverage_saw_offer(const struct tally *tally, bool rejected_recipients, bool macros, bool unknown_commands)
@@ -60,7 +62,8 @@ static enum label_rejected_recipients shown(enum label_mta mta)
 
 void coverage_saw_mta(const struct tally *tally, enum label_mta mta)
 {
-    enum label_bounces bounces = atomic_load_explicit(&bounce_seen, memory_order_relaxed) ? bounces_yes : bounces_no;
+    bool shows_bounces = atomic_load_explicit(&bounce_seen, memory_order_relaxed) && mta != mta_sendmail;
+    enum label_bounces bounces = shows_bounces ? bounces_yes : bounces_no;
     int series =
         (((int)mta * rejected_recipients_COUNT + (int)shown(mta)) * place_COUNT + (int)place_unknown) * bounces_COUNT +
         (int)bounces;
@@ -71,11 +74,14 @@ void coverage_saw_mta(const struct tally *tally, enum label_mta mta)
     if (before >= 0 && before != series)
         tally_gauge_set(tally, gauge_coverage_info + (unsigned)before, GAUGE_ABSENT);
     tally_gauge_set(tally, gauge_coverage_info + (unsigned)series, 1);
+    set_part(tally, part_early_refusals, shown(mta) == rejected_recipients_all);
     pthread_mutex_unlock(&change);
 }
 
 void coverage_saw_bounce(const struct tally *tally, enum label_mta mta)
 {
+    if (mta == mta_sendmail)
+        return; /* it shows none of its own: a program on this host wrote that */
     if (!atomic_exchange_explicit(&bounce_seen, true, memory_order_relaxed))
         coverage_saw_mta(tally, mta);
 }

@@ -19,7 +19,7 @@ void coverage_saw_part(const struct tally *tally, enum label_part part);
 /* A session began. */
 void coverage_saw_mta(const struct tally *tally, enum label_mta mta);
 
-/* The MTA showed a bounce of its own (Postfix: internal_mail_filter_classes). */
+/* The MTA showed what may be a bounce of its own (Postfix: internal_mail_filter_classes). */
 void coverage_saw_bounce(const struct tally *tally, enum label_mta mta);
 
 #endif

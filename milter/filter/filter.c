@@ -30,8 +30,8 @@ static const struct {
     {SMFIM_CONNECT, "v {client_resolve}"},
     {SMFIM_HELO, NO_MACROS},
     {SMFIM_ENVFROM, "{auth_type} {tls_version}"},
-    {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}"},
-    {SMFIM_DATA, NO_MACROS},
+    {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr} {nbadrcpts}"}, /* the last: sendmail alone */
+    {SMFIM_DATA, "{nbadrcpts}"},
     {SMFIM_EOH, NO_MACROS}, /* sendmail 8.17 mixes these two up: always the same text */
     {SMFIM_EOM, NO_MACROS},
 };
@@ -178,6 +178,7 @@ static sfsistat on_rcpt(SMFICTX *context, char **arguments)
         return SMFIS_CONTINUE;
     session_rcpt(session, arguments != NULL ? arguments[0] : NULL, macro(context, "{rcpt_mailer}"),
                  macro(context, "{rcpt_host}"), macro(context, "{rcpt_addr}"));
+    session_refused(session, macro(context, "{nbadrcpts}"));
     session_leave(session);
     return SMFIS_CONTINUE;
 }
@@ -187,6 +188,7 @@ static sfsistat on_data(SMFICTX *context)
     struct session *session = enter(context);
     if (session == NULL)
         return SMFIS_CONTINUE;
+    session_refused(session, macro(context, "{nbadrcpts}"));
     session_data(session);
     session_leave(session);
     return SMFIS_CONTINUE;

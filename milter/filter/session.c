@@ -6,7 +6,7 @@
 #include "milter/filter/coverage.h"
 #include "milter/filter/macros.h"
 #include "milter/filter/peer.h"
-#include "milter/filter/reject.h"
+#include "milter/filter/refusal.h"
 #include "milter/filter/report.h"
 #include "milter/filter/spam.h"
 #include "milter/filter/working.h"
@@ -26,7 +26,8 @@ struct message {
     uint64_t declared_bytes; /* SIZE=, RFC 1870; 0: none */
     uint64_t counted_bytes;
     uint32_t accepted;
-    uint32_t refused;
+    uint32_t refused;      /* that we saw */
+    uint32_t refused_told; /* that the MTA counted, the same among them */
     uint32_t rejects[class_COUNT][reply_COUNT];
     uint32_t codes[code_COUNT];
     uint32_t received; /* headers of this name */
@@ -184,6 +185,12 @@ static void message_reset(struct message *message)
     memset(message, 0, sizeof *message);
 }
 
+/* Of those that were not seen, only the number is known. */
+static uint32_t refused(const struct message *message)
+{
+    return message->refused > message->refused_told ? message->refused : message->refused_told;
+}
+
 /* Of scanners that the configuration says are seen here. */
 static void count_scan(const struct session *session, const struct message *message)
 {
@@ -244,10 +251,9 @@ static void count_message(const struct session *session, const struct message *m
         tally_add(tally, SERIES_1(null_sender_total, message->source), 1);
     if (message->accepted > 0)
         tally_add(tally, SERIES_2(recipients_total, message->source, outcome_accepted), message->accepted);
-    if (message->refused > 0) {
-        tally_add(tally, SERIES_2(recipients_total, message->source, outcome_refused), message->refused);
-        count_rejects(tally, message);
-    }
+    if (refused(message) > 0)
+        tally_add(tally, SERIES_2(recipients_total, message->source, outcome_refused), refused(message));
+    count_rejects(tally, message);
     if (verdict == verdict_passed)
         count_passed(session, message);
 }
@@ -256,7 +262,7 @@ static void count_message(const struct session *session, const struct message *m
 static void report_end(struct session *session, const struct message *message, enum label_verdict verdict)
 {
     bool spam = verdict == verdict_passed && spam_verdict(&message->spam) == spam_spam;
-    report_message(&session->report, message->accepted + message->refused, message->refused, spam ? ring_spam : 0);
+    report_message(&session->report, message->accepted + refused(message), refused(message), spam ? ring_spam : 0);
 }
 
 /* The end of a transaction, however it comes: everything is counted here. */
@@ -280,7 +286,7 @@ static enum label_verdict unfinished_verdict(const struct message *message)
 {
     if (message->data)
         return verdict_lost;
-    return message->refused > 0 && message->accepted == 0 ? verdict_rejected : verdict_aborted;
+    return refused(message) > 0 && message->accepted == 0 ? verdict_rejected : verdict_aborted;
 }
 
 /* RFC 1870: SIZE=digits. What is larger than a terabyte is not believed: the sender may say anything, and sums have an end. */
@@ -320,6 +326,7 @@ void session_mail(struct session *session, char *const *arguments, const char *a
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
     message->source = peer_source(&session->peer, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
+    message->spam.milters_on_top = session->peer.mta == mta_sendmail;
     report_sender(&session->report, sender);
     if (message->source == source_bounce)
         coverage_saw_bounce(session->tally, session->peer.mta);
@@ -328,27 +335,6 @@ void session_mail(struct session *session, char *const *arguments, const char *a
 void session_user(struct session *session, const char *name)
 {
     report_user(&session->report, name);
-}
-
-/* Is this an enhanced status code (RFC 3463), and nothing else? */
-static bool is_status_code(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    for (int part = 1; part < 3; part++) {
-        if (digits < 1 || digits > 3 || text[digits] != '.')
-            return false;
-        text += digits + 1;
-        digits = strspn(text, "0123456789");
-    }
-    return digits >= 1 && digits <= 3 && text[digits] == '\0';
-}
-
-/* A recipient that the MTA refused has the mailer `error`. So has one that Postfix accepted for its error transport; but then the host
- * is that transport's text, and not the code of a refusal. */
-static bool was_refused(const struct session *session, const char *mailer, const char *host)
-{
-    return mailer != NULL && strcmp(mailer, "error") == 0 &&
-           (session->peer.mta != mta_postfix || (host != NULL && is_status_code(host)));
 }
 
 static void tell_recipient(struct session *session, const char *path, enum label_outcome outcome, unsigned flags)
@@ -364,17 +350,24 @@ void session_rcpt(struct session *session, const char *path, const char *mailer,
     struct message *message = &session->message;
     if (!message->open)
         return;
-    if (!was_refused(session, mailer, host)) {
+    if (!refusal_is_one(session->peer.mta, mailer, host)) {
         message->accepted++;
         tell_recipient(session, path, outcome_accepted, 0);
         return;
     }
-    struct reject reject = reject_classify(&session->settings->reject_texts, host, address);
+    struct reject reject = refusal_reason(&session->settings->reject_texts, session->peer.mta, host, address);
     message->refused++;
     message->rejects[reject.class][reject.reply]++;
     message->codes[reject.code]++;
     tell_recipient(session, path, outcome_refused,
                    ring_refused | (reject.class == class_user_unknown ? (unsigned)ring_unknown_user : 0));
+}
+
+void session_refused(struct session *session, const char *count)
+{
+    uint32_t number = refusal_number(count);
+    if (session->message.open && number > session->message.refused_told)
+        session->message.refused_told = number;
 }
 
 void session_data(struct session *session)

@@ -55,6 +55,10 @@ void session_user(struct session *session, const char *name);
  * mailer `error` (SMFIP_RCPT_REJ). */
 void session_rcpt(struct session *session, const char *path, const char *mailer, const char *host, const char *address);
 
+/* At RCPT and DATA: the macro {nbadrcpts}, or NULL. Sendmail counts there the recipients of the message that it has refused, also those
+ * of which session_rcpt never hears. */
+void session_refused(struct session *session, const char *count);
+
 void session_data(struct session *session);
 void session_header(struct session *session, const char *name, const char *value);
 void session_body(struct session *session, size_t bytes);

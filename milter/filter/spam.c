@@ -95,9 +95,9 @@ static void find_score(struct spam_word *word, const char *value, const char *sc
     }
 }
 
-static void take_known(struct spam_word *word, const struct known *row, const char *value)
+static void take_known(struct spam_word *word, const struct known *row, bool top, const char *value)
 {
-    if (row->place == place_of_top && word->seen)
+    if (top && word->seen)
         return;
     *word = (struct spam_word){.seen = true, .verdict = spam_unscanned};
     if (begins_with_any(value, row->spam))
@@ -160,7 +160,8 @@ void spam_header(struct spam_state *state, const struct settings *settings, cons
         if (!is_named(&known[i], name, length) || is_taken(own, &known[i]))
             continue;
         cut_value(cut, value);
-        take_known(&state->known[i], &known[i], cut);
+        bool top = known[i].place == place_of_top || state->milters_on_top;
+        take_known(&state->known[i], &known[i], top, cut);
     }
 }
 

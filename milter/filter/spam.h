@@ -8,6 +8,7 @@ enum { SPAM_HEADERS_MAX = 24, SPAM_VALUE_MAX = 1024 };
 
 /* What was said so far: one place for each row of conf/tables/spam_headers.def, and one for each of the operator's own. All 0: nothing. */
 struct spam_state {
+    bool milters_on_top; /* a milter's header stands above all others of its name: sendmail */
     struct spam_word {
         int32_t score;         /* in millionths */
         unsigned char seen;    /* boolean, as has_score and infected are */

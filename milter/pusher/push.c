@@ -49,7 +49,7 @@ struct push {
     enum label_error said;         /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
-    bool hidden[metric_COUNT];     /* totals that cannot be observed */
+    unsigned hidden[metric_COUNT]; /* how many series of a metric of totals cannot be observed */
     unsigned shown;                /* fields of all others */
     struct fields fields;
     enum label_error error;
@@ -127,7 +127,8 @@ static void add_totals(struct push *push, const struct metric *metric)
 {
     for (unsigned slot = 0; slot < metric->slots; slot++) {
         unsigned i = metric->first + slot;
-        if (!fields_has(&push->fields, metric, slot) || (!push->full && push->sent.totals[i] == push->written[i]))
+        if (!fields_has(&push->fields, metric, slot) || observable_hides_series(&push->sent, metric, slot) ||
+            (!push->full && push->sent.totals[i] == push->written[i]))
             continue;
         add(push, push->fields.totals[i]);
         add_value(push, push->fields.total_units[i], (int64_t)push->sent.totals[i]);
@@ -138,7 +139,7 @@ static size_t add_counters(struct push *push)
 {
     size_t before = push->count;
     for (unsigned i = 0; i < metric_COUNT; i++) {
-        if (catalogue[i].is_total && !push->hidden[i])
+        if (catalogue[i].is_total && push->hidden[i] < catalogue[i].slots)
             add_totals(push, &catalogue[i]);
     }
     return push->count - before;
@@ -152,10 +153,12 @@ static void find_hidden(struct push *push)
     push->full = (fields_follow(&push->fields, &push->sent.domains, &changed) && changed) || push->full;
     push->shown = 0;
     for (unsigned i = 0; i < metric_COUNT; i++) {
-        bool hidden = catalogue[i].is_total && observable_hides(&push->sent, &catalogue[i]);
+        if (!catalogue[i].is_total)
+            continue;
+        unsigned hidden = observable_hidden(&push->sent, &catalogue[i]);
         push->full = push->full || hidden != push->hidden[i];
         push->hidden[i] = hidden;
-        push->shown += catalogue[i].is_total && !hidden ? fields_count(&push->fields, &catalogue[i]) : 0;
+        push->shown += hidden < catalogue[i].slots ? fields_count(&push->fields, &catalogue[i]) - hidden : 0;
     }
 }
 

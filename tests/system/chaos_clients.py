@@ -68,10 +68,10 @@ class Played:
 def job(chance):
     """A session of random client, length and fate."""
     if chance.random() < 0.05:
-        return plan.random_job(random.Random(chance.random()))
+        return plan.POSTFIX.random_job(random.Random(chance.random()))
     names = [chance.choice(FATES) for _ in range(chance.randrange(5))]
     last = chance.choice(list(fates.LAST)) if chance.random() < 0.3 else ""
-    return plan.Job(plan.random_client(chance), in_session=names, last=last)
+    return plan.Job(plan.POSTFIX.random_client(chance), in_session=names, last=last)
 
 
 def suits(what):
@@ -84,7 +84,7 @@ def script(postfix, chance):
     truth, begun = TimedTruth(), time.monotonic()
     try:
         with Script(postfix.address, what.client, truth) as session:
-            plan.play_session(what, session, chance)
+            plan.POSTFIX.play_session(what, session, chance)
     except Exception as failure:
         raise AssertionError(f"{what} did not go as written") from failure
     return Played(begun, time.monotonic(), truth, answers=session.smtp.answers)

@@ -29,14 +29,17 @@ SPAM = [
     ("X-Spam-Status: No, score=0.5\nX-Other: 1\nX-Spam-Status: Yes, score=99\n", Seen("clean", 0.5)),
     ("X-Spam-Status: No, score=0.5\nX-Spam-Flag: YES\n", Seen("clean", 0.5)),
     ("X-Virus-Status: Clean\nX-Virus-Status: Infected\n", Seen()),
-    # Those of others are the last.
-    ("X-Spam: Yes\nX-Spam: No\n", Seen("clean")),
-    ("X-Virus: Some.Virus\nX-Virus:\n", Seen()),
     ("X-Amavis-Alert: INFECTED\nX-Amavis-Alert: BANNED\n", Seen(infected=True)),
     ("X-Amavis-Alert: BANNED\nX-Amavis-Alert: INFECTED\n", Seen()),
     # These only look like it.
     ("X-Spam-Flag: yesterday\n", Seen()),
     ("X-Spam-Flags: YES\nX-Spams: Yes\nX-Virus-Scanned: infected\n", Seen()),
+]
+# The scanner's own is the last, or the first where the MTA puts it above the others; all others came with the mail.
+SEVERAL = [
+    ("X-Spam: Yes\nX-Spam: No\n", Seen("clean"), Seen("spam")),
+    ("X-Spamd-Result: default: False [9.5 / 15.00]\nX-Spamd-Result: default: False [0.5 / 15.00]\n", Seen("clean", 0.5), Seen("clean", 9.5)),
+    ("X-Virus: Some.Virus\nX-Virus:\n", Seen(), Seen(infected=True)),
 ]
 RESULTS = [
     ("", ()),
@@ -63,9 +66,10 @@ RESULTS = [
 HOPS = [0, 0, 0, 1, 2, 3, 4, 5, 9]
 
 
-def header(random):
+def header(random, milters_on_top=False):
     """Of a message that passes: its lines, and what is seen of them."""
-    lines, seen = random.choice(SPAM)
+    lines, *views = random.choice(SPAM + SEVERAL)
+    seen = views[-1 if milters_on_top else 0]
     results, said = random.choice(RESULTS)
     hops = random.choice(HOPS)
     text = "".join(f"Authentication-Results: {value}\n" for value in results.split("|") if value)

@@ -3,7 +3,6 @@
 A fate gets the session (script.py) and a generator of random numbers. Those in LAST end the session, those in RARE are
 too slow to be played often."""
 
-import mailserver as server
 from contents import header
 from truth import Seen
 
@@ -11,14 +10,6 @@ IN_SESSION, LAST, RARE = {}, {}, {}
 
 SIZES = [1, 999, 1000, 1001, 10_000, 10_001, 100_000, 100_001, 999_999, 1_000_000, 1_000_001, 10_000_000, 25_000_001]
 NUMBERS = [1, 1, 1, 2, 2, 3, 4, 5]
-PARAMETERS = [
-    " SIZE={}",
-    " SIZE={} BODY=8BITMIME",
-    " BODY=8BITMIME size={}",
-    " RET=HDRS SIZE={} ENVID=x1",
-    " ENVID=SIZE=3 SIZE={}",
-]
-UNDECLARED = ["", "", " BODY=7BIT", " ENVID=SIZE=3"]
 LEAVE = ["vanish", "reset"]
 
 
@@ -38,29 +29,29 @@ def begin(session, random):
     """MAIL, of any kind that is not refused."""
     size = random.choice(SIZES) if random.random() < 0.6 else None
     sender = "" if random.random() < 0.15 else f"sender{random.randrange(9)}@ext.test"
-    parameters = random.choice(PARAMETERS).format(size) if size else random.choice(UNDECLARED)
+    parameters = random.choice(session.server.PARAMETERS).format(size) if size else random.choice(session.server.UNDECLARED)
     session.mail(sender, size, parameters)
 
 
 def accept(session, random, number=None):
     for _ in range(number or random.choice(NUMBERS)):
-        session.rcpt(random.choice(server.USERS))
+        session.rcpt(random.choice(session.server.USERS))
 
 
 def refuse(session, random):
     for _ in range(random.choice(NUMBERS)):
-        session.rcpt(random.choice(server.refused_to(session.client)))
+        session.rcpt(random.choice(session.server.refused_to(session.client)))
 
 
 def mix(session, random):
     """Recipients of whom at least one is accepted."""
     for _ in range(random.choice(NUMBERS)):
-        session.rcpt(random.choice(server.EVERYONE))
+        session.rcpt(random.choice(session.server.EVERYONE))
     accept(session, random)
 
 
 def finish(session, random, headers=""):
-    lines, seen = header(random)
+    lines, seen = header(random, session.server.MILTERS_ON_TOP)
     session.data()
     session.message(text(headers + lines), seen)
 
@@ -86,7 +77,7 @@ def passed_for_some(session, random):
 def passed_for_error_transport(session, random):
     """Accepted for a transport that returns it: recipients as any others, and then a bounce passes."""
     session.mail("alice@example.test")
-    for recipient in random.sample(server.FOR_ERROR_TRANSPORT, random.randrange(1, 4)):
+    for recipient in random.sample(session.server.FOR_ERROR_TRANSPORT, random.randrange(1, 4)):
         session.rcpt(recipient)
     if random.random() < 0.5:
         mix(session, random)
@@ -98,7 +89,7 @@ def passed_for_error_transport(session, random):
 def passed_for_international_domain(session, random):
     """Accepted for a transport that returns it, as above."""
     session.mail("alice@example.test", parameters=" SMTPUTF8")
-    for recipient in random.sample(server.INTERNATIONAL, random.randrange(1, 4)):
+    for recipient in random.sample(session.server.INTERNATIONAL, random.randrange(1, 4)):
         session.rcpt(recipient)
     finish(session, random)
     session.truth.bounce()
@@ -107,7 +98,7 @@ def passed_for_international_domain(session, random):
 @fate(IN_SESSION)
 def other_spellings(session, random):
     begin(session, random)
-    for recipient in random.sample(server.SPELLINGS, random.randrange(1, 4)):
+    for recipient in random.sample(session.server.SPELLINGS, random.randrange(1, 4)):
         session.rcpt(recipient)
     finish(session, random)
 
@@ -139,23 +130,23 @@ def rejected(session, random):
 def rejected_and_data(session, random):
     begin(session, random)
     refuse(session, random)
-    session.command("DATA", 554)
+    session.command("DATA", session.server.DATA_WITHOUT_RECIPIENTS)
     session.rset()
 
 
 @fate(IN_SESSION)
 def map_broken(session, random):
     begin(session, random)
-    session.rcpt(server.BROKEN)
+    session.rcpt(session.server.BROKEN)
     session.rset()
 
 
 @fate(IN_SESSION)
 def sender_refused(session, random):
-    sender, refusal = random.choice(list(server.REFUSED_SENDERS.items()))
+    sender, refusal = random.choice(list(session.server.REFUSED_SENDERS.items()))
     session.mail(sender)
     for _ in range(random.choice(NUMBERS)):
-        session.rcpt(random.choice(server.USERS + server.REFUSED), refusal)
+        session.rcpt(random.choice(session.server.USERS + session.server.REFUSED), refusal)
     session.rset()
 
 
@@ -182,7 +173,7 @@ def ehlo_in_transaction(session, random):
 @fate(IN_SESSION)
 def declared_too_large(session, random):
     """Until RSET, Postfix would refuse the next MAIL, too, if that declared nothing."""
-    session.command(f"MAIL FROM:<sender@ext.test> SIZE={server.LIMIT + random.randrange(1, 1000)}", 552)
+    session.command(f"MAIL FROM:<sender@ext.test> SIZE={session.server.LIMIT + random.randrange(1, 1000)}", 552)
     session.command("RSET", 250)
 
 
@@ -234,7 +225,7 @@ def stopped_by_header_checks(session, random):
     begin(session, random)
     random.choice([accept, mix])(session, random)
     session.data()
-    session.stopped_message(text(server.BAD_HEADER + "\nX-Spam-Flag: YES\n"), 550)
+    session.stopped_message(text(session.server.BAD_HEADER + "\nX-Spam-Flag: YES\n"), 550)
 
 
 @fate(IN_SESSION)
@@ -242,7 +233,7 @@ def stopped_by_body_checks(session, random):
     begin(session, random)
     accept(session, random)
     session.data()
-    session.stopped_message(text("X-Spam-Flag: NO\n") + server.BAD_BODY + "\n", 550)
+    session.stopped_message(text("X-Spam-Flag: NO\n") + session.server.BAD_BODY + "\n", 550)
 
 
 @fate(IN_SESSION)
@@ -251,20 +242,20 @@ def discarded_by_header_checks(session, random):
     begin(session, random)
     accept(session, random)
     session.data()
-    session.stopped_message(text(server.DISCARD_HEADER + "\n"), 250)
+    session.stopped_message(text(session.server.DISCARD_HEADER + "\n"), 250)
 
 
 @fate(IN_SESSION)
 def held_by_header_checks(session, random):
     begin(session, random)
     accept(session, random)
-    finish(session, random, server.HOLD_HEADER + "\n")
+    finish(session, random, session.server.HOLD_HEADER + "\n")
 
 
 @fate(IN_SESSION)
 def held_by_access_map(session, random):
     begin(session, random)
-    session.rcpt(server.HELD)
+    session.rcpt(session.server.HELD)
     accept(session, random)
     finish(session, random)
 
@@ -274,7 +265,7 @@ def discarded_by_access_map(session, random):
     """From the discarded recipient on the filter sees nothing; the client hears 250."""
     begin(session, random)
     accept(session, random)
-    session.command(f"RCPT TO:<{server.DISCARDED}>", 250)
+    session.command(f"RCPT TO:<{session.server.DISCARDED}>", 250)
     session.command("RCPT TO:<bob@example.test>", 250)
     session.command("DATA", 354)
     session.stopped_message(text("X-Spam-Flag: YES\n"), 250)
@@ -282,7 +273,7 @@ def discarded_by_access_map(session, random):
 
 @fate(IN_SESSION)
 def refused_at_data(session, random):
-    session.mail(server.NO_DATA)
+    session.mail(session.server.NO_DATA)
     random.choice([accept, mix])(session, random)
     session.command("DATA", 554)
     session.rset()
@@ -292,7 +283,7 @@ def refused_at_data(session, random):
 def refused_at_end_of_data(session, random):
     """Postfix leaves the transaction open. A client that now goes on with RCPT or DATA would bring libmilter out of
     step: it does not answer, and Postfix gives it up for the rest of the session."""
-    session.mail(server.NO_END, 4711, " SIZE=4711")
+    session.mail(session.server.NO_END, 4711, " SIZE=4711")
     random.choice([accept, mix])(session, random)
     session.data()
     session.open_after_message(text(), 554)
@@ -301,7 +292,7 @@ def refused_at_end_of_data(session, random):
 
 @fate(IN_SESSION)
 def in_chunks(session, random):
-    lines, seen = header(random)
+    lines, seen = header(random, session.server.MILTERS_ON_TOP)
     begin(session, random)
     accept(session, random)
     session.chunk("Comments: in pieces\n" + lines)
@@ -365,7 +356,7 @@ def gone_between_chunks(session, random):
 
 @fate(LAST)
 def gone_before_the_reply(session, random):
-    lines, seen = header(random)
+    lines, seen = header(random, session.server.MILTERS_ON_TOP)
     begin(session, random)
     accept(session, random)
     session.data()
@@ -380,14 +371,14 @@ def too_large(session, random):
     begin(session, random)
     accept(session, random)
     session.data()
-    session.stopped_message(text() + (1000 * "x" + "\n") * (server.LIMIT // 1000 + 1), 552)
+    session.stopped_message(text() + (1000 * "x" + "\n") * (session.server.LIMIT // 1000 + 1), 552)
 
 
 @fate(RARE)
 def many_recipients(session, random):
     """As many as may be, one more, and one that is refused: of these two the filter sees nothing."""
     begin(session, random)
-    accept(session, random, server.MANY)
+    accept(session, random, session.server.MANY)
     session.command("RCPT TO:<bob@example.test>", 452)
     session.command("RCPT TO:<nobody@example.test>", 452)
     finish(session, random)

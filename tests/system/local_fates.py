@@ -17,53 +17,53 @@ def local_fate(function):
 
 
 @local_fate
-def local_passed(submit, truth, random):
+def local_passed(mta, truth, random):
     users = random.sample(server.USERS, random.randrange(1, 4))
     lines, seen = header(random)
-    submit("-f", "alice@example.test", *[user.address for user in users], text=text(lines))
+    mta.submit("-f", "alice@example.test", *[user.address for user in users], text=text(lines))
     truth.local("local", len(users), seen)
 
 
 @local_fate
-def local_null_sender(submit, truth, random):
+def local_null_sender(mta, truth, random):
     lines, seen = header(random)
-    submit("-f", "<>", "bob@example.test", text=text(lines))
+    mta.submit("-f", "<>", "bob@example.test", text=text(lines))
     truth.bounce(seen)
 
 
 @local_fate
-def local_double_bounce(submit, truth, random):
+def local_double_bounce(mta, truth, random):
     """The sender of Postfix's notices to the postmaster: a bounce, though its sender is not null."""
-    submit("-f", "double-bounce@example.test", "postmaster@example.test", text=text())
+    mta.submit("-f", "double-bounce@example.test", "postmaster@example.test", text=text())
     truth.local("bounce", 1)
 
 
 @local_fate
-def local_smtp(submit, truth, random):
+def local_smtp(mta, truth, random):
     """sendmail -bs: SMTP on standard input; still local, and without the filter seeing the dialogue. It adds a Received
     header before Postfix adds its own, which no filter sees."""
     envelope = "EHLO here\nMAIL FROM:<alice@example.test> SIZE=99\nRCPT TO:<bob@example.test>\nDATA\n"
-    submit("-bs", text=(envelope + text() + ".\nQUIT\n").replace("\n", "\r\n"))
+    mta.submit("-bs", text=(envelope + text() + ".\nQUIT\n").replace("\n", "\r\n"))
     truth.local("local", 1, Seen(hops=1))
 
 
 @local_fate
-def local_undeliverable(submit, truth, random):
+def local_undeliverable(mta, truth, random):
     """Passes, cannot be delivered, and a bounce passes."""
-    submit("-f", "alice@example.test", server.UNDELIVERABLE, text=text("X-Spam-Flag: NO\n"))
+    mta.submit("-f", "alice@example.test", server.UNDELIVERABLE, text=text("X-Spam-Flag: NO\n"))
     truth.local("local", 1, Seen("clean"))
     truth.bounce()
 
 
 @local_fate
-def local_stopped(submit, truth, random):
+def local_stopped(mta, truth, random):
     """By header checks: ends before DATA, and the sender gets a bounce."""
-    submit("-f", "alice@example.test", "bob@example.test", text=text(server.BAD_HEADER + "\n"))
+    mta.submit("-f", "alice@example.test", "bob@example.test", text=text(server.BAD_HEADER + "\n"))
     truth.local("local", 1, passes=False)
     truth.bounce()
 
 
 @local_fate
-def local_bounce_stopped(submit, truth, random):
-    submit("-f", "<>", "bob@example.test", text=text(server.BAD_HEADER + "\n"))
+def local_bounce_stopped(mta, truth, random):
+    mta.submit("-f", "<>", "bob@example.test", text=text(server.BAD_HEADER + "\n"))
     truth.bounce(passes=False)

@@ -1,7 +1,8 @@
 """The Postfix of the oracle: for every fate of a mail there is a client, a sender, a recipient or a text that brings it
 about, by Postfix's own restrictions wherever they need no network."""
 
-from script import Client
+from kit.sasl import login
+from parties import Client, Recipient
 from truth import Refusal
 
 LIMIT = 30_000_000  # bytes of a message
@@ -10,7 +11,7 @@ MANY = 150  # recipients of a message
 TRUSTED = ["127.0.0.0/25", "::1"]
 AUTHSERV_IDS = ["mx.example.test", "border.example.test"]
 # What milterscope has to know of this server.
-DOMAINS = ["idle.test", "Example.TEST", "relay.test", "bücher.test", "moved.test."]
+DOMAINS = ["idle.test", "Example.TEST", "mx.example.test", "relay.test", "bücher.test", "moved.test."]
 SITE = {"trusted_networks": TRUSTED, "domains": DOMAINS, "spam": {"authserv_ids": AUTHSERV_IDS}}
 PROXY = "127.0.0.2"
 
@@ -48,15 +49,6 @@ REFUSED_CLIENTS = [
     Client("bad name", "external", "127.0.0.203", "external", helo="bad.test", refusal=Refusal("helo", 554, "5.7.1")),
     Client("no domain", "internal", "127.0.0.1", "internal", helo="nodots", refusal=Refusal("helo", 504, "5.5.2")),
 ]
-
-
-class Recipient:
-    """away: not one of this server; whoever has logged in may write there."""
-
-    def __init__(self, address, *refusal, away=False):
-        self.address, self.away = address, away
-        self.refusal = Refusal(*refusal) if refusal else None
-
 
 USERS = [Recipient(f"{name}@example.test") for name in ("alice", "bob", "carol", "postmaster")]
 
@@ -126,9 +118,33 @@ BAD_HEADER, DISCARD_HEADER, HOLD_HEADER = "X-Test: reject", "X-Test: discard", "
 BAD_BODY = "reject this line"
 
 
+PARAMETERS = [
+    " SIZE={}",
+    " SIZE={} BODY=8BITMIME",
+    " BODY=8BITMIME size={}",
+    " RET=HDRS SIZE={} ENVID=x1",
+    " ENVID=SIZE=3 SIZE={}",
+]
+UNDECLARED = ["", "", " BODY=7BIT", " ENVID=SIZE=3"]
+DATA_WITHOUT_RECIPIENTS = 554  # the reply
+MILTERS_ON_TOP = False  # headers that milters add stand above others of the same name
+TELLS_NUMBER = False  # of refused recipients that the filter is not shown
+HIDES_UNKNOWN_BETWEEN = False  # commands that it does not know, from the end of a transaction to the next EHLO or MAIL
+
+
+def log_in(smtp, client):
+    smtp.command(f"AUTH {login(client.user, client.mechanism)}", 235)
+
+
+def source_of(client, sender):
+    """What the metrics call the source of a client's mail."""
+    del sender
+    return client.source
+
+
 def refused_to(client):
     """The recipients that this client cannot write to."""
-    return [recipient for recipient in REFUSED + TEXT_RECIPIENTS if not (recipient.away and client.user)]
+    return [recipient for recipient in REFUSED + TEXT_RECIPIENTS if recipient.refused_to(client)]
 
 
 def inline(table, kind="inline"):

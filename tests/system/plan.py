@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import fates
 import local_fates
-import mailserver as server
-from script import Client, Script
+import mailserver
+from parties import Client
+from script import Script
 from truth import Truth
 
 PARALLEL = 8  # sessions at the same time
@@ -47,89 +48,98 @@ class Job:
         return sum(name not in WITHOUT_MAIL for name in self.fates())
 
 
-def every_fate():
-    """Each fate at least once, for each kind of client."""
-    for client in server.CLIENTS:
-        yield Job(client, hello=False)
-        yield Job(client, hello=False, last="nothing_said")
-        yield from (Job(client, in_session=[name]) for name in fates.IN_SESSION)
-        yield from (Job(client, last=name) for name in fates.LAST)
-    for client in server.SPECIAL_CLIENTS:
-        yield Job(client, last="nothing_said")
-        yield Job(client, in_session=["passed", "unknown_command", "passed"], last="gone_in_body")
-        yield Job(client, in_session=["rejected"], last="quit_in_transaction")
-    for client in server.REFUSED_CLIENTS:
-        yield from (Job(client, in_session=[name]) for name in REFUSED_IN_SESSION)
-        yield from (Job(client, last=name) for name in REFUSED_LAST)
-    yield from (Job(random_client(random.Random(name)), in_session=[name]) for name in fates.RARE)
-    yield from (Job(local=name) for name in local_fates.LOCAL)
+@dataclass
+class Repertoire:
+    """A mail server, and what can become of mail there: functions by name, as in fates.py and local_fates.py."""
 
+    server: object
+    in_session: dict
+    last: dict
+    rare: dict
+    local: dict
 
-def random_client(chance):
-    return chance.choice(server.CLIENTS if chance.random() < 0.8 else server.SPECIAL_CLIENTS)
+    def every_fate(self):
+        """Each fate at least once, for each kind of client."""
+        for client in self.server.CLIENTS:
+            yield Job(client, hello=False)
+            yield Job(client, hello=False, last="nothing_said")
+            yield from (Job(client, in_session=[name]) for name in self.in_session)
+            yield from (Job(client, last=name) for name in self.last)
+        for client in self.server.SPECIAL_CLIENTS:
+            yield Job(client, last="nothing_said")
+            yield Job(client, in_session=["passed", "unknown_command", "passed"], last="gone_in_body")
+            yield Job(client, in_session=["rejected"], last="quit_in_transaction")
+        for client in self.server.REFUSED_CLIENTS:
+            yield from (Job(client, in_session=[name]) for name in REFUSED_IN_SESSION)
+            yield from (Job(client, last=name) for name in REFUSED_LAST)
+        yield from (Job(self.random_client(random.Random(name)), in_session=[name]) for name in self.rare)
+        yield from (Job(local=name) for name in self.local)
 
+    def random_client(self, chance):
+        usual = chance.random() < 0.8 or not self.server.SPECIAL_CLIENTS
+        return chance.choice(self.server.CLIENTS if usual else self.server.SPECIAL_CLIENTS)
 
-def random_job(chance):
-    if chance.random() < LOCAL_SHARE:
-        return Job(local=chance.choice(list(local_fates.LOCAL)))
-    refused = chance.random() < 0.05
-    in_session = REFUSED_IN_SESSION if refused else [*fates.IN_SESSION, *COMMON * 3]
-    last = REFUSED_LAST if refused else list(fates.LAST)
-    names = [chance.choice(in_session) for _ in range(chance.randrange(6))]
-    if chance.random() < RARE_SHARE and not refused:
-        names.append(chance.choice([name for name in fates.RARE if name not in ONCE]))
-    client = chance.choice(server.REFUSED_CLIENTS) if refused else random_client(chance)
-    return Job(client, in_session=names, last=chance.choice(last) if chance.random() < 0.4 else "")
+    def random_job(self, chance):
+        if chance.random() < LOCAL_SHARE:
+            return Job(local=chance.choice(list(self.local)))
+        refused = chance.random() < 0.05 and self.server.REFUSED_CLIENTS
+        in_session = REFUSED_IN_SESSION if refused else [*self.in_session, *COMMON * 3]
+        last = REFUSED_LAST if refused else list(self.last)
+        names = [chance.choice(in_session) for _ in range(chance.randrange(6))]
+        if chance.random() < RARE_SHARE and not refused:
+            names.append(chance.choice([name for name in self.rare if name not in ONCE]))
+        client = chance.choice(self.server.REFUSED_CLIENTS) if refused else self.random_client(chance)
+        return Job(client, in_session=names, last=chance.choice(last) if chance.random() < 0.4 else "")
 
+    def make(self, transactions, seed):
+        """Jobs that make about that many transactions, in random order."""
+        chance = random.Random(seed)
+        jobs = list(self.every_fate())
+        count = sum(job.transactions() for job in jobs)
+        while count < transactions:
+            jobs.append(self.random_job(chance))
+            count += jobs[-1].transactions()
+        chance.shuffle(jobs)
+        return jobs
 
-def make(transactions, seed):
-    """Jobs that make about that many transactions, in random order."""
-    chance = random.Random(seed)
-    jobs = list(every_fate())
-    count = sum(job.transactions() for job in jobs)
-    while count < transactions:
-        jobs.append(random_job(chance))
-        count += jobs[-1].transactions()
-    chance.shuffle(jobs)
-    return jobs
-
-
-def play_session(job, session, chance):
-    session.greet()
-    if job.hello:
-        session.hello()
-    for name in job.in_session:
-        (fates.IN_SESSION | fates.RARE)[name](session, chance)
-    if job.last:
-        fates.LAST[job.last](session, chance)
-    else:
-        session.quit()
-
-
-def play(job, postfix, chance):
-    """Returns what it must have added."""
-    truth = Truth()
-    truth.fates.update(job.fates() or ["no mail"])
-    try:
-        if job.local:
-            local_fates.LOCAL[job.local](postfix.submit, truth, chance)
+    def play_session(self, job, session, chance):
+        session.greet()
+        if job.hello:
+            session.hello()
+        for name in job.in_session:
+            (self.in_session | self.rare)[name](session, chance)
+        if job.last:
+            self.last[job.last](session, chance)
         else:
-            with Script(postfix.address, job.client, truth) as session:
-                play_session(job, session, chance)
-    except Exception as failure:
-        raise AssertionError(f"{job} did not go as written") from failure
-    return truth
+            session.quit()
 
-
-def play_all(jobs, postfix, seed):
-    """The whole truth. What a job chooses does not depend on when it is its turn."""
-    truth = Truth()
-    with ThreadPoolExecutor(PARALLEL) as workers:
-        chances = (random.Random(f"{seed}/{number}") for number in range(len(jobs)))
+    def play(self, job, mta, chance):
+        """Returns what it must have added."""
+        truth = Truth()
+        truth.fates.update(job.fates() or ["no mail"])
         try:
-            for part in workers.map(lambda job, chance: play(job, postfix, chance), jobs, chances):
-                truth.merge(part)
-        except BaseException:
-            workers.shutdown(cancel_futures=True)
-            raise
-    return truth
+            if job.local:
+                self.local[job.local](mta, truth, chance)
+            else:
+                with Script(mta.address, job.client, truth, self.server) as session:
+                    self.play_session(job, session, chance)
+        except Exception as failure:
+            raise AssertionError(f"{job} did not go as written") from failure
+        return truth
+
+    def play_all(self, jobs, mta, seed, prepare=None):
+        """The whole truth. What a job chooses does not depend on when it is its turn. `prepare`: called in each thread that
+        plays."""
+        truth = Truth()
+        with ThreadPoolExecutor(PARALLEL, initializer=prepare) as workers:
+            chances = (random.Random(f"{seed}/{number}") for number in range(len(jobs)))
+            try:
+                for part in workers.map(lambda job, chance: self.play(job, mta, chance), jobs, chances):
+                    truth.merge(part)
+            except BaseException:
+                workers.shutdown(cancel_futures=True)
+                raise
+        return truth
+
+
+POSTFIX = Repertoire(mailserver, fates.IN_SESSION, fates.LAST, fates.RARE, local_fates.LOCAL)

@@ -1,43 +1,26 @@
 """A scripted SMTP session that keeps, beside the conversation, what the filter sees of it."""
 
 import time
-from dataclasses import dataclass
 
-from kit.sasl import login
+import mailserver
 from kit.smtp import Smtp
 from kit.tls import client_context
-from truth import Refusal, Transaction
+from truth import Transaction
 
 DATA_AHEAD = 354
 
 
-@dataclass(frozen=True)
-class Client:
-    """Where a session comes from, and what the metrics call that."""
-
-    name: str
-    source: str
-    address: str  # bound to this one
-    label: str  # before MAIL
-    user: str = ""  # logs in
-    mechanism: str = "PLAIN"
-    counted_as: str = "plain"  # what the metrics call the mechanism
-    tls: str = "none"
-    behind: str = ""  # a proxy in front says, with XCLIENT, that this is the client's address
-    named: str = ""  # and this its name
-    resolve: str = "unknown"  # what the metrics say of that name
-    helo: str = "client.test"
-    refusal: Refusal | None = None  # of every recipient
-
-
 class Script:
-    """Every method is a step of the client; those that end a transaction or the session tell the truth so."""
+    """Every method is a step of the client; those that end a transaction or the session tell the truth so. `server`: what
+    there is to know of the server, see mailserver.py."""
 
-    def __init__(self, server, client, truth):
-        self.client, self.truth = client, truth
+    def __init__(self, address, client, truth, server=mailserver):
+        self.client, self.truth, self.server = client, truth, server
         self.now = None  # the transaction
+        self.untold = 0  # recipients refused of which the filter has not learned yet
+        self.between = False  # a transaction is over, and neither EHLO nor MAIL came since
         self.mail_seen = self.logged_in = self.encrypted = self.over = False
-        self.smtp = Smtp(server, client.address)
+        self.smtp = Smtp(address, client.address)
 
     def __enter__(self):
         return self
@@ -63,13 +46,14 @@ class Script:
     def hello(self):
         self.abandon()
         self.smtp.command(f"EHLO {self.client.helo}", 250)
+        self.between = False
         if self.client.tls != "none" and not self.encrypted:
             self.encrypted = True
             self.smtp.start_tls(client_context(self.client.tls))
             self.smtp.command(f"EHLO {self.client.helo}", 250)
         if self.client.user and not self.logged_in:
             self.logged_in = True
-            self.smtp.command(f"AUTH {login(self.client.user, self.client.mechanism)}", 235)
+            self.server.log_in(self.smtp, self.client)
 
     def linger(self, seconds):
         """A client that takes its time: durations are there to be measured."""
@@ -82,7 +66,8 @@ class Script:
     def unknown(self, text):
         """One that the server does not know."""
         self.smtp.command(text, 500)
-        self.truth.add("unknown_commands_total")
+        if not (self.between and self.server.HIDES_UNKNOWN_BETWEEN):
+            self.truth.add("unknown_commands_total")
 
     # The transaction
 
@@ -90,17 +75,19 @@ class Script:
         """`size`: as `parameters` declare it."""
         self.smtp.command(f"MAIL FROM:<{sender}>{parameters}", 250)
         self.mail_sent, self.mail_answered = self.smtp.sent, time.monotonic()
-        self.now = Transaction(self.client.source, sender == "", size)
+        self.now = Transaction(self.server.source_of(self.client, sender), sender == "", size)
+        self.untold = 0
+        self.between = False
         if not self.mail_seen and self.logged_in:
             self.truth.add("auth_sessions_total", mechanism=self.client.counted_as)
         self.mail_seen = True
 
     def rcpt(self, recipient, sender_refusal=None):
         """A recipient; the client's and the sender's own refusal come before the recipient's."""
-        own = None if recipient.away and self.client.user else recipient.refusal
-        refusal = self.client.refusal or sender_refusal or own
+        refusal = self.client.refusal or sender_refusal or recipient.refused_to(self.client)
         if not refusal:
             self.smtp.command(f"RCPT TO:<{recipient.address}>", 250)
+            self.tell()
             self.now.accepted += 1
             self.now.recipients.append((recipient.address, "accepted"))
             return
@@ -108,11 +95,27 @@ class Script:
         enhanced = text.split(" ", 1)[0]
         if enhanced != refusal.enhanced:
             raise AssertionError(f"{recipient.address} was refused with {text!r}, expected {refusal.enhanced}")
-        self.now.refused.append(refusal)
-        self.now.recipients.append((recipient.address, "refused"))
+        if refusal.shown:
+            self.tell()
+            self.now.refused.append(refusal)
+            self.now.recipients.append((recipient.address, "refused"))
+        else:
+            self.untold += 1
+
+    def unseen_rcpt(self, text, code):
+        """A RCPT that is refused where the filter learns at most that there was one."""
+        self.smtp.command(f"RCPT TO:{text}", code)
+        self.untold += 1
+
+    def tell(self):
+        """With what it is shown, the filter of some MTAs gets the number of recipients refused so far."""
+        if self.server.TELLS_NUMBER:
+            self.now.unseen += self.untold
+        self.untold = 0
 
     def data(self):
         self.smtp.command("DATA", DATA_AHEAD)
+        self.tell()
         self.now.data = True
 
     def message(self, text, seen):
@@ -165,6 +168,7 @@ class Script:
     def end(self):
         self.truth.transaction(self.now)
         self.now = None
+        self.between = True
 
     # The end of the session
 

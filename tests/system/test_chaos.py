@@ -31,8 +31,8 @@ from kit.servers import Postfix
 from kit.tls import certificate
 from kit.wait import wait_until
 from mail import COMMAND_TIMEOUT
+from oracle import COUNTERS, HISTOGRAMS, TIMES, Counted, settled, with_unregistered_codes
 from scope import Scope, site_in
-from test_oracle import COUNTERS, HISTOGRAMS, TIMES, Counted, settled, with_unregistered_codes
 from truth import metric
 from watch import Watch
 

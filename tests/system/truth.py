@@ -20,6 +20,7 @@ INFINITY = "+Inf"
 # The operator's own domains as addresses write them, in lower case, and as the label has them.
 OWN_DOMAINS = {
     "example.test": "example.test",
+    "mx.example.test": "mx.example.test",
     "relay.test": "relay.test",
     "moved.test": "moved.test",
     "bücher.test": "xn--bcher-kva.test",
@@ -43,11 +44,13 @@ def bucket(bounds, value):
 
 @dataclass
 class Refusal:
-    """Why a recipient is refused: the reason as the metrics call it, and the reply that the client must get."""
+    """Why a recipient is refused: the reason as the metrics call it, and the reply that the client must get. `shown`: to the
+    filter."""
 
     reason: str
     code: int
     enhanced: str
+    shown: bool = True
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Transaction:
     accepted: int = 0
     refused: list = field(default_factory=list)
     recipients: list = field(default_factory=list)  # of any domain: (address, outcome)
+    unseen: int = 0  # refused as well: the filter learns of the number alone
     data: bool = False
     span: tuple | None = None  # MAIL to end of message, at least and at most; None: there was no end of message
     seen: Seen = field(default_factory=Seen)
@@ -81,7 +85,11 @@ class Transaction:
             return "passed"
         if self.data:
             return "lost"
-        return "rejected" if self.refused and not self.accepted else "aborted"
+        return "rejected" if self.refused_number and not self.accepted else "aborted"
+
+    @property
+    def refused_number(self):
+        return len(self.refused) + self.unseen
 
 
 class Truth:
@@ -108,17 +116,17 @@ class Truth:
             self.add("client_name_total", resolve=resolve)
         if not mail:
             self.add("sessions_without_mail_total", client=client)
-        elif tls:
+        elif tls and client != "local":
             self.add("mail_sessions_total", tls=tls)
         self.lasted("session_seconds", at_least, at_most)
 
-    def local(self, source, recipients, seen=None, passes=True, null_sender=False):
-        """A session of its own for mail that did not come over SMTP, or that Postfix made: to users of this server."""
+    def local(self, source, recipients, seen=None, passes=True, null_sender=False, resolve=None, size=None, to="user@example.test"):
+        """A session of its own for mail that did not come over SMTP, or that the MTA made; `to`: a recipient."""
         span = (0.0, LOCAL_AT_MOST) if passes else None
-        what = Transaction(source, null_sender, accepted=recipients, seen=seen or Seen(), span=span)
-        what.recipients = [("user@example.test", "accepted")] * recipients
+        what = Transaction(source, null_sender, size, recipients, seen=seen or Seen(), span=span)
+        what.recipients = [(to, "accepted")] * recipients
         self.transaction(what)
-        self.session("local", 0.0, LOCAL_AT_MOST, mail=True, resolve=None, tls=None)
+        self.session("local", 0.0, LOCAL_AT_MOST, mail=True, resolve=resolve, tls=None)
 
     def bounce(self, seen=None, passes=True):
         self.local("bounce", 1, seen, passes, null_sender=True)
@@ -129,7 +137,7 @@ class Truth:
         self.add("messages_total", source=source, verdict=what.verdict)
         self.add("ring_records_total", 1 + what.accepted + len(what.refused))
         self.add("recipients_total", what.accepted, source=source, outcome="accepted")
-        self.add("recipients_total", len(what.refused), source=source, outcome="refused")
+        self.add("recipients_total", what.refused_number, source=source, outcome="refused")
         for refusal in what.refused:
             self.add("rejects_total", **{"class": refusal.reason, "reply": f"{refusal.code // 100}xx"})
             self.add("reject_codes_total", code=refusal.enhanced)

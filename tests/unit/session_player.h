@@ -1,7 +1,7 @@
 /* Plays scripts of milter events into conf/filter/session.c, on a clock of its own, and compares every total that they moved.
  *
  * A script is events, separated by '|': connect ADDRESS [VERSION], where ADDRESS is a.b.c.d,port, [v6],port, unix or none; resolve WORD
- * and listener ADDRESS (of the next connect; the port is 10025); auth MECHANISM (of the next MAIL); tls VERSION (from now on); unknown; mail ARGUMENT …; mail! (without arguments); to PATH (of recipients from now on; none: NULL); rcpt; refuse CODE TEXT; data; header NAME: VALUE; body BYTES; eom;
+ * and listener ADDRESS (of the next connect; the port is 10025); auth MECHANISM (of the next MAIL); tls VERSION (from now on); unknown; mail ARGUMENT …; mail! (without arguments); to PATH (of recipients from now on; none: NULL); rcpt; refuse CODE TEXT; refuse! TEXT; refused NUMBER (in all, as sendmail says); data; header NAME: VALUE; body BYTES; eom;
  * abort; close; wait MICROSECONDS (between callbacks); work NANOSECONDS (in each callback from now on). */
 #ifndef TESTS_UNIT_SESSION_PLAYER_H
 #define TESTS_UNIT_SESSION_PLAYER_H
@@ -98,6 +98,10 @@ static inline bool player_callback(struct player *player, const char *name, char
     } else if (strcmp(name, "refuse") == 0) {
         *second = '\0';
         session_rcpt(session, path, "error", rest, second + 1);
+    } else if (strcmp(name, "refuse!") == 0) {
+        session_rcpt(session, path, "error", NULL, rest);
+    } else if (strcmp(name, "refused") == 0) {
+        session_refused(session, rest);
     } else if (strcmp(name, "data") == 0) {
         session_data(session);
     } else if (strcmp(name, "header") == 0) {

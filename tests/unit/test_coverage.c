@@ -85,7 +85,8 @@ static void test_kinds(void **state)
 /* What the parts are, as the letters of those that are 1, in capitals, or 0; those that are absent are left out. */
 static const char *parts_now(const struct tally *tally)
 {
-    static const char letters[] = "tnausr"; /* tls, client_name, auth, unknown_commands, spam, auth_results */
+    static const char letters[] =
+        "tnausre"; /* tls, client_name, auth, unknown_commands, spam, auth_results, early_refusals */
     static char text[part_COUNT + 1];
     size_t length = 0;
     for (unsigned part = 0; part < part_COUNT; part++) {
@@ -103,16 +104,16 @@ static void test_parts(void **state)
     struct settings settings = {.spam_scanner = scanner_milter};
     assert_string_equal(parts_now(tally), "");
     coverage_configured(tally, &settings);
-    assert_string_equal(parts_now(tally), "TNAUSr");
+    assert_string_equal(parts_now(tally), "TNAUSrE");
     coverage_saw_offer(tally, true, false, true); /* an MTA that sends what it likes */
-    assert_string_equal(parts_now(tally), "tnaUSr");
+    assert_string_equal(parts_now(tally), "tnaUSrE");
     coverage_saw_part(tally, part_auth);
-    assert_string_equal(parts_now(tally), "tnAUSr");
+    assert_string_equal(parts_now(tally), "tnAUSrE");
     coverage_saw_offer(tally, true, false, false); /* what was seen stays seen */
     coverage_configured(tally, &settings);
-    assert_string_equal(parts_now(tally), "tnAuSr");
+    assert_string_equal(parts_now(tally), "tnAuSrE");
     coverage_saw_offer(tally, true, true, true);
-    assert_string_equal(parts_now(tally), "TNAUSr");
+    assert_string_equal(parts_now(tally), "TNAUSrE");
 }
 
 static void test_scanners(void **state)
@@ -122,8 +123,9 @@ static void test_scanners(void **state)
         uint32_t listeners, ids;
         const char *parts;
     } rows[] = {
-        {scanner_milter, 0, 1, "TNAUSR"},      {scanner_milter, 1, 0, "TNAUSr"}, {scanner_reinjection, 0, 0, "TNAUsr"},
-        {scanner_reinjection, 2, 0, "TNAUSr"}, {scanner_log, 1, 0, "TNAUsr"},    {scanner_none, 0, 8, "TNAUsR"},
+        {scanner_milter, 0, 1, "TNAUSRE"},      {scanner_milter, 1, 0, "TNAUSrE"},
+        {scanner_reinjection, 0, 0, "TNAUsrE"}, {scanner_reinjection, 2, 0, "TNAUSrE"},
+        {scanner_log, 1, 0, "TNAUsrE"},         {scanner_none, 0, 8, "TNAUsRE"},
     };
     const struct tally *tally = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -147,7 +149,42 @@ static void test_bounces(void **state)
     coverage_saw_bounce(tally, mta_postfix);
     assert_string_equal(shown_now(tally), LABELS("postfix", "all", "yes"));
     coverage_saw_mta(tally, mta_sendmail);
-    assert_string_equal(shown_now(tally), LABELS("sendmail", "late", "yes"));
+    assert_string_equal(shown_now(tally), LABELS("sendmail", "late", "no"));
+}
+
+/* What looks like one with sendmail is mail of a program on its host. */
+static void test_bounces_of_sendmail(void **state)
+{
+    const struct tally *tally = *state;
+    coverage_saw_offer(tally, true, true, true);
+    coverage_saw_mta(tally, mta_sendmail);
+    coverage_saw_bounce(tally, mta_sendmail);
+    coverage_saw_mta(tally, mta_postfix);
+    assert_string_equal(shown_now(tally), LABELS("postfix", "all", "no"));
+}
+
+/* Hidden by an MTA that shows refused recipients late, or not at all. */
+static void test_early_refusals(void **state)
+{
+    static const struct {
+        bool offered;
+        enum label_mta mta;
+        const char *parts;
+    } rows[] = {
+        {true, mta_sendmail, "TNAUSre"},
+        {true, mta_postfix, "TNAUSrE"},
+        {false, mta_postfix, "TNAUSre"},
+        {true, mta_other, "TNAUSrE"},
+    };
+    const struct tally *tally = *state;
+    struct settings settings = {.spam_scanner = scanner_milter};
+    coverage_configured(tally, &settings);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        coverage_saw_offer(tally, rows[i].offered, true, true);
+        coverage_saw_mta(tally, rows[i].mta);
+        coverage_configured(tally, &settings);
+        assert_string_equal(parts_now(tally), rows[i].parts);
+    }
 }
 
 enum { THREADS = 3, TURNS = 20000 };
@@ -184,7 +221,13 @@ static void test_threads(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_nothing_seen), TEST(test_kinds),    TEST(test_bounces),
-                                       TEST(test_parts),        TEST(test_scanners), TEST(test_threads)};
+    const struct CMUnitTest tests[] = {TEST(test_nothing_seen),
+                                       TEST(test_kinds),
+                                       TEST(test_bounces),
+                                       TEST(test_parts),
+                                       TEST(test_scanners),
+                                       TEST(test_threads),
+                                       TEST(test_bounces_of_sendmail),
+                                       TEST(test_early_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

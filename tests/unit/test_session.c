@@ -105,6 +105,57 @@ static void test_verdicts(void **state)
     PLAY(rows, false);
 }
 
+/* Sendmail's number of all refused recipients: those that were not seen are counted, and have no reason. */
+static void test_refused_in_all(void **state)
+{
+#define SEEN_ONE REJECTS("user_unknown", "5xx", 1) CODE("5.1.1", 1)
+    static const struct row rows[] = {
+        {"none seen", OUTSIDE "|mail <a@b>|rcpt|refused 0|rcpt|refused 2|data|refused 3|eom|close",
+         SESSION("external") MESSAGE("external", "passed") RECIPIENTS("external", "accepted", 2) COUNT("2.0", 2)
+             AT_ONCE SPAM("external", "unscanned") RECIPIENTS("external", "refused", 3)},
+        {"one of them seen", OUTSIDE "|mail <a@b>|" UNKNOWN "|refused 4|rcpt|refused 4|data|refused 4|eom|close",
+         SESSION("external") PASSED("external") RECIPIENTS("external", "refused", 4) SEEN_ONE},
+        {"all seen", OUTSIDE "|mail <a@b>|" UNKNOWN "|refused 1|rcpt|refused 1|data|refused 1|eom|close",
+         SESSION("external") PASSED("external") RECIPIENTS("external", "refused", 1) SEEN_ONE},
+        {"a smaller number", OUTSIDE "|mail <a@b>|" UNKNOWN "|refused 3|refused 0|abort|close",
+         SESSION("external") MESSAGE("external", "rejected") RECIPIENTS("external", "refused", 3) SEEN_ONE},
+        {"only a number", OUTSIDE "|mail <a@b>|refused 2|abort|close",
+         SESSION("external") MESSAGE("external", "rejected") RECIPIENTS("external", "refused", 2)},
+        {"no number", OUTSIDE "|mail <a@b>|refused|refused x|refused 7x|refused -1|refused 1000001|abort|close",
+         SESSION("external") MESSAGE("external", "aborted")},
+        {"far too long", OUTSIDE "|mail <a@b>|refused 18446744073709551617|refused 00000000001|abort|close",
+         SESSION("external") MESSAGE("external", "rejected") RECIPIENTS("external", "refused", 1)},
+        {"before MAIL, and of the one before", OUTSIDE "|refused 5|mail <a@b>|refused 1|abort|mail <a@b>|abort|close",
+         SESSION("external") MESSAGE("external", "rejected") RECIPIENTS("external", "refused", 1)
+             MESSAGE("external", "aborted")},
+    };
+    (void)state;
+    PLAY(rows, false);
+}
+
+/* What sendmail's macros say of a refused recipient: the reply, or from 8.18 on a name that the client chose. */
+static void test_replies_of_sendmail(void **state)
+{
+#define OUTSIDE_SENDMAIL "connect 192.0.2.1,1025 8.18.1"
+#define REFUSED(class, code)                                                                                           \
+    SESSION("external")                                                                                                \
+    MESSAGE("external", "rejected") RECIPIENTS("external", "refused", 1) REJECTS(class, "5xx", 1) CODE(code, 1)
+    static const struct row rows[] = {
+        {"8.17", OUTSIDE_SENDMAIL "|mail <a@b>|refuse 5.1.1 550 5.1.1 User unknown|close",
+         REFUSED("user_unknown", "5.1.1")},
+        {"8.17, a reply of another kind", OUTSIDE_SENDMAIL "|mail <a@b>|refuse 5.7.1 550 5.7.1 Relaying denied|close",
+         REFUSED("relay_denied", "5.7.1")},
+        {"8.17, a name", OUTSIDE_SENDMAIL "|mail <a@b>|refuse 5.7.1 /blocked using|close", REFUSED("other", "5.7.1")},
+        {"8.18", OUTSIDE_SENDMAIL "|mail <a@b>|refuse! someone|close", REFUSED("user_unknown", "5.1.1")},
+        {"8.18, a name that looks like a reply", OUTSIDE_SENDMAIL "|mail <a@b>|refuse! 450 4.7.1 blocked using|close",
+         REFUSED("user_unknown", "5.1.1")},
+        {"8.18, a host that is no code", OUTSIDE_SENDMAIL "|mail <a@b>|refuse localhost greylisted|close",
+         REFUSED("user_unknown", "5.1.1")},
+    };
+    (void)state;
+    PLAY(rows, false);
+}
+
 /* What comes in an order that it should not, and that one message leaves nothing to the next. */
 static void test_order(void **state)
 {
@@ -225,6 +276,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_refused_in_all),
+        cmocka_unit_test(test_replies_of_sendmail),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_spam),
         cmocka_unit_test(test_busy),

@@ -90,6 +90,20 @@ static void test_rows(void **state)
     }
 }
 
+/* With sendmail the first of a name is the scanner's own, whatever its place is elsewhere. */
+static void test_milters_on_top(void **state)
+{
+    static const char *const names[] = {"X-Spam-Flag", "X-Spam", "X-Virus-Status", "X-Amavis-Alert"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct spam_state spam = {.milters_on_top = true};
+        spam_header(&spam, &milter, names[i], i < 2 ? "yes" : "infected");
+        spam_header(&spam, &milter, names[i], "no, forged");
+        assert_int_equal(spam_verdict(&spam), i < 2 ? spam_spam : spam_unscanned);
+        assert_int_equal(spam_infected(&spam), i >= 2);
+    }
+}
+
 /* Only the first SPAM_VALUE_MAX bytes are looked at, however much there is; no byte beyond the value. */
 static void test_long_values(void **state)
 {
@@ -371,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_of_many),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_milters_on_top),
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_forged_verdicts),
         cmocka_unit_test(test_forged_infections),
