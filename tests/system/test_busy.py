@@ -1,4 +1,4 @@
-"""A filter that is busy is not one that hangs: its sessions go on, and only the check over the milter socket starves."""
+"""A filter that is busy is not one that hangs: its sessions go on, only the check over the milter socket starves."""
 
 import os
 import signal
@@ -135,8 +135,8 @@ def freeze_between_checks(scope, pid, files):
 
 
 def test_check_lies_in_the_pool(scope):
-    """Libmilter counts on its idle workers for one session more than there are, and that is the check. No worker would take
-    it up again while all have something to do."""
+    """Libmilter counts on its idle workers for one session more than there are, and that is the check. No worker would
+    take it up again while all have something to do."""
     pid = scope.child("filter")
     with ExitStack() as stack:
         clients = [stack.enter_context(Wire(scope.site.milter_socket)) for _ in range(WORKERS_MOST)]
