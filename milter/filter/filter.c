@@ -135,7 +135,7 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
     forget(context, enter(context));
     struct session *session = admit(context);
     if (session == NULL) {
-        working_done((uintptr_t)context);
+        working_done();
         return SMFIS_ACCEPT;
     }
     const struct session_connection connection = {.macros_asked = asked_for,

@@ -15,7 +15,7 @@ int working_begin(uintptr_t key, int64_t now_ns);
 void working_end(int place);
 
 /* Counts work that took no time as finished. */
-void working_done(uintptr_t key);
+void working_done(void);
 
 /* How much work was finished, but for what went unwatched. It only grows. */
 uint64_t working_finished(void);

@@ -66,6 +66,15 @@ static enum check_result listen_to(struct check *check, int64_t now_ms)
     return length > 0 ? check_answered : check_turned_away;
 }
 
+/* Libmilter may count on one idle worker for two sessions. The second one, which may be ours, then lies there until a worker has nothing else
+ * to do, which may be long in a flood. Another connection makes it start a worker, and that takes what lies there, too. */
+static void nudge(int listener)
+{
+    int fd = milter_socket_connect(listener);
+    if (fd >= 0)
+        close(fd);
+}
+
 enum check_result check_step(struct check *check, int listener, int64_t now_ms)
 {
     if (check->fd < 0) {
@@ -76,6 +85,9 @@ enum check_result check_step(struct check *check, int listener, int64_t now_ms)
         check->answers = 0;
         check->ask_ms = now_ms;
         check->fd = milter_socket_connect(listener);
+    } else if (now_ms >= check->next_ms) {
+        check->next_ms = now_ms + CHECK_INTERVAL_MS;
+        nudge(listener);
     }
     if (check->fd >= 0 && !check->asked && now_ms >= check->ask_ms)
         ask(check);

@@ -2,7 +2,8 @@
  * command more, never blocking. Without a CONNECT nothing is counted.
  *
  * Libmilter may leave a check lying while it is busy with sessions. A filter whose callbacks go on is not hung: it has longer to answer.
- * Not as long as it likes, since sessions that begin may have to wait with the check. */
+ * Not as long as it likes, since sessions that begin may have to wait with the check. And it is nudged: with another connection a second
+ * that says nothing. */
 #ifndef MILTER_SUPERVISOR_CHECK_H
 #define MILTER_SUPERVISOR_CHECK_H
 
@@ -23,7 +24,7 @@ struct check {
     unsigned answers;    /* that came in it */
     bool asked;          /* the next question */
     int64_t ask_ms;      /* not before */
-    int64_t next_ms;     /* when the next one begins */
+    int64_t next_ms;     /* when the next one begins, or the one under way is helped on */
     int64_t answered_ms; /* when the last answer came, or since when an answer is waited for */
     uint64_t progress;   /* callbacks finished */
     int64_t moved_ms;    /* when that number was seen to grow last; 0: never */

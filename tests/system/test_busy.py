@@ -1,18 +1,20 @@
-"""A filter that is busy is not one that hangs: its sessions go on, and only the check over the milter socket starves."""
+"""A filter that is busy is not one that hangs: its sessions go on, only the check over the milter socket starves."""
 
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from hostile import START, STARTED
 from kit.figures import figure
-from kit.milter_wire import MESSAGE, MESSAGE_ANSWERS, Wire
+from kit.milter_wire import CONTINUE, MESSAGE, MESSAGE_ANSWERS, Wire, helo
 from kit.process import Process
 from kit.procfs import frozen
 from kit.threads import bury, names, stopped
-from kit.wait import wait_until
+from kit.wait import pass_time, wait_until
 from load import words
 from scope import Scope, site_in
 
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the filter lets nobod
 SESSIONS = 12
 HANGS, BUSY = 3.0, 10.0  # seconds without an answer until a filter is killed
 STARVES = 5.0
+WORKERS_MOST = 8  # that libmilter has in the beginning
 
 
 @pytest.fixture
@@ -95,6 +98,65 @@ def test_check_starves_for_too_long(scope, flood):
     figure(f"busy filter that does not accept: replaced after {seconds:.1f} s")
     assert seconds > BUSY - HANGS
     expect_served(scope, flood, busy)
+
+
+def idle_workers(pid):
+    """Threads of libmilter that wait for something to do."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has gone
+            if (task / "wchan").read_text().startswith("futex"):
+                found.append(int(task.name))
+    return found
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def files_between_checks(pid):
+    """A check is there for some milliseconds only."""
+    counts = []
+    for _ in range(5):
+        counts.append(open_files(pid))
+        pass_time(0.1)
+    return min(counts)
+
+
+def freeze_between_checks(scope, pid, files):
+    """Stops the supervisor when nothing is asked. Returns the idle workers; None, and it goes on: there is a check."""
+    os.kill(scope.pid, signal.SIGSTOP)
+    workers = idle_workers(pid)
+    pass_time(0.2)
+    if open_files(pid) == files and workers and workers == idle_workers(pid):
+        return workers
+    os.kill(scope.pid, signal.SIGCONT)
+    return None
+
+
+def test_check_lies_in_the_pool(scope):
+    """Libmilter counts on its idle workers for one session more than there are, and that is the check. No worker would
+    take it up again while all have something to do."""
+    pid = scope.child("filter")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Wire(scope.site.milter_socket)) for _ in range(WORKERS_MOST)]
+        for client in clients:
+            client.ask(START, STARTED)
+        files = files_between_checks(pid)
+        stack.callback(os.kill, scope.pid, signal.SIGCONT)
+        workers = wait_until(lambda: freeze_between_checks(scope, pid, files), "the supervisor is between two checks")
+        with stopped(workers):
+            for client in clients[: len(workers)]:
+                client.say(helo()[:7])  # a worker waits for the rest
+            os.kill(scope.pid, signal.SIGCONT)
+            wait_until(lambda: open_files(pid) > files, "the check is there", interval=0.01)
+            pass_time(0.1)  # until it is one of those that wait for a worker
+        pass_time(HANGS + 2)
+        for client in clients[: len(workers)]:
+            client.ask(helo()[7:], CONTINUE)
+    assert scope.child("filter") == pid
+    assert not scope.lines("killed")
+    scope.wait_value(1, "filter_up")
 
 
 def test_busy_libmilter_hangs(scope, flood):

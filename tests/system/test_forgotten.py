@@ -17,7 +17,7 @@ from kit.procfs import frozen, is_alive
 from kit.wait import GENEROUS, wait_until
 from scope import Scope, copy_programs, replace, site_in
 
-HALVES, HALVES_MOST = 8, 60  # sessions that keep a thread each: libmilter has some that are idle, and stacks of old ones
+HALVES, HALVES_MOST = 8, 60  # sessions that keep a thread each: libmilter has idle ones, and stacks of old ones
 LEFT = 256 * 1024  # bytes of memory for the filter: less than the stack of a thread
 SILENCE = 1.0  # seconds without an answer; then as many as this again, with memory for threads
 MESSAGE_FROM_RCPT, ANSWERS_FROM_RCPT = MESSAGE[len(mail()) :], MESSAGE_ANSWERS[1:]

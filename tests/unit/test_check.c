@@ -147,6 +147,32 @@ static void test_no_answer(void **state)
     end(&listener);
 }
 
+/* A check that lies there is helped on by a connection a second that says nothing; where an answer comes there is none. */
+static void test_nudge(void **state)
+{
+    struct listener listener;
+    begin(&listener, *state, 20);
+    int nudges = 0;
+    expect(&listener, 1000, check_pending);
+    int fd = take(&listener);
+    for (int64_t now = 1100; now <= 1000 + 4 * CHECK_INTERVAL_MS; now += 100) {
+        struct pollfd wait = {.fd = listener.fd, .events = POLLIN};
+        expect(&listener, now, check_pending);
+        if (poll(&wait, 1, 0) == 0)
+            continue;
+        int other = accept(listener.fd, NULL, NULL);
+        expect_bytes(other, "", 0);
+        close(other);
+        nudges++;
+    }
+    assert_int_equal(nudges, 4);
+    answer(&listener, fd, 5100, "x", 1);
+    assert_int_equal(write(fd, "x", 1), 1);
+    expect(&listener, 5200, check_answered); /* the first connection is the one that is asked */
+    close(fd);
+    end(&listener);
+}
+
 /* Libmilter answers the negotiation by the thread that takes the connection, and nothing more where its poll has ended. */
 static void test_one_answer(void **state)
 {
@@ -278,7 +304,7 @@ int main(void)
         FOLDER_TEST(test_answer),    FOLDER_TEST(test_garbage),       FOLDER_TEST(test_answer_and_gone),
         FOLDER_TEST(test_no_answer), FOLDER_TEST(test_one_answer),    FOLDER_TEST(test_one_answer_and_gone),
         FOLDER_TEST(test_hung_up),   FOLDER_TEST(test_refused),       FOLDER_TEST(test_full_backlog),
-        FOLDER_TEST(test_stop),      cmocka_unit_test(test_progress),
+        FOLDER_TEST(test_stop),      cmocka_unit_test(test_progress), FOLDER_TEST(test_nudge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,106 +1,5 @@
-/* milter/supervisor/filters.c: the life of filters, on a clock of its own, with children that are no processes and checks that are answered
- * as the test says. What is done to whom is compared as a whole. */
-#include "tests/unit/children.h"
-
-static enum check_result next_result;
-static uint64_t callbacks; /* finished a tick */
-
-static enum check_result fake_check_step(struct check *check, int listener, int64_t now_ms)
-{
-    enum check_result result = next_result;
-    (void)listener;
-    if (result != check_pending)
-        check->answered_ms = now_ms;
-    return result;
-}
-
-#define check_step fake_check_step
-#include "milter/supervisor/filters.c"
-
-#include <cmocka.h>
-
-struct stage {
-    struct settings settings;
-    struct tally tally;
-    struct child_kit kit;
-    struct filters filters;
-};
-
-static int begin(void **state)
-{
-    static struct stage stage;
-    struct failure failure;
-    stage = (struct stage){.settings = {.milter_drain = 30 * 1000000}};
-    form_fresh(&stage.tally);
-    stage.kit = (struct child_kit){"/nowhere", &stage.settings, &stage.tally, -1};
-    children_now_ms = 1000000;
-    children_last = 0;
-    children_fail = children_open_fails = false;
-    children_events[0] = '\0';
-    next_result = check_pending;
-    callbacks = 0;
-    *state = &stage;
-    return !filters_open(&stage.filters, &stage.kit, &failure);
-}
-
-static int end(void **state)
-{
-    struct stage *stage = *state;
-    form_free(&stage->tally);
-    return 0;
-}
-
-/* What happened since the last time. */
-static void expect(const char *events)
-{
-    assert_string_equal(children_events, events);
-    children_events[0] = '\0';
-}
-
-static void beat(struct stage *stage, const struct child *child)
-{
-    struct tally its_own = stage->tally;
-    if (child->pid == 0)
-        return;
-    tally_use(&its_own, child->process);
-    atomic_store(&its_own.self->heartbeat_ms, children_now_ms);
-    tally_progress(&its_own, tally_process_progress(&its_own, child->process) + callbacks);
-}
-
-/* Lets time pass in ticks; filters beat as long as they live. */
-static void pass(struct stage *stage, int64_t milliseconds)
-{
-    for (int64_t end_ms = children_now_ms + milliseconds; children_now_ms < end_ms;) {
-        children_now_ms += 200;
-        beat(stage, &stage->filters.active);
-        beat(stage, &stage->filters.next);
-        for (size_t i = 0; i < FILTERS_DRAINING; i++)
-            beat(stage, &stage->filters.draining[i]);
-        filters_step(&stage->filters, children_now_ms);
-    }
-}
-
-static void die(struct stage *stage, pid_t pid, int status)
-{
-    assert_true(filters_reaped(&stage->filters, pid, status, children_now_ms));
-}
-
-static int64_t up(const struct stage *stage)
-{
-    return atomic_load(&stage->tally.self->gauges[gauge_filter_up]);
-}
-
-static uint64_t restarts(const struct stage *stage)
-{
-    return atomic_load(&stage->tally.totals[SERIES_0(filter_restarts_total)]);
-}
-
-static void serve(struct stage *stage)
-{
-    stage->filters.active.ready = true;
-    next_result = check_answered;
-    pass(stage, 200);
-}
+/* milter/supervisor/filters.c: the life of filters. */
+#include "tests/unit/filters_stage.h"
 
 static void test_start(void **state)
 {
@@ -164,111 +63,6 @@ static void test_hung(void **state)
     filters_step(&stage->filters, children_now_ms);
     expect("kill 103\n");
     assert_int_equal(restarts(stage), 2);
-}
-
-/* One that does not answer has longer while its callbacks go on, and only so long. */
-static void test_busy(void **state)
-{
-    struct stage *stage = *state;
-    expect("open\nstart 101 milterscope-filter listener\n");
-    serve(stage);
-    callbacks = 7;
-    pass(stage, 60000);
-    next_result = check_pending;
-    pass(stage, CHECK_DEADLINE_MS);
-    assert_int_equal(up(stage), 1);
-    pass(stage, CHECK_BUSY_MS - CHECK_DEADLINE_MS - 200);
-    assert_int_equal(up(stage), 0);
-    next_result = check_answered;
-    pass(stage, 200);
-    assert_int_equal(up(stage), 1);
-    next_result = check_pending;
-    pass(stage, CHECK_BUSY_MS);
-    assert_true(filters_healthy(&stage->filters, children_now_ms));
-    expect("");
-    pass(stage, 200);
-    assert_false(filters_healthy(&stage->filters, children_now_ms));
-    expect("kill 101\n");
-    pass(stage, 1000);
-    expect("");
-    die(stage, 101, SIGKILL);
-    expect("start 102 milterscope-filter listener\n");
-    assert_int_equal(restarts(stage), 1);
-}
-
-/* It is busy no more: it hangs. What it has finished before is no excuse, nor is what others have. */
-static void test_busy_and_then_hung(void **state)
-{
-    struct stage *stage = *state;
-    serve(stage);
-    expect("open\nstart 101 milterscope-filter listener\n");
-    callbacks = 7;
-    pass(stage, 5000);
-    next_result = check_pending;
-    pass(stage, 1000); /* it hangs from here on */
-    callbacks = 0;
-    pass(stage, CHECK_STILL_MS);
-    expect("");
-    pass(stage, 200);
-    expect("kill 101\n");
-    die(stage, 101, SIGKILL);
-    serve(stage);
-    filters_restart(&stage->filters);
-    stage->filters.next.ready = true;
-    pass(stage, 200);
-    expect("start 102 milterscope-filter listener\nstart 103 milterscope-filter listener\nsend 102 D\n");
-    next_result = check_pending;
-    for (int64_t end_ms = children_now_ms + CHECK_DEADLINE_MS; children_now_ms < end_ms;) {
-        callbacks = 7; /* of the one that drains */
-        beat(stage, &stage->filters.draining[0]);
-        callbacks = 0;
-        pass(stage, 200);
-    }
-    expect("");
-    pass(stage, 200);
-    expect("kill 103\n");
-}
-
-/* Callbacks go on, but for one, or the thread that beats hangs. */
-static void test_busy_without_heartbeat(void **state)
-{
-    struct stage *stage = *state;
-    serve(stage);
-    expect("open\nstart 101 milterscope-filter listener\n");
-    callbacks = 7;
-    next_result = check_pending;
-    for (int64_t heard_ms = children_now_ms; children_now_ms < heard_ms + CHECK_DEADLINE_MS;) {
-        children_now_ms += 200;
-        beat(stage, &stage->filters.active);
-        atomic_store(&tally_file_block(&stage->tally, (unsigned)stage->filters.active.process)->heartbeat_ms, heard_ms);
-        filters_step(&stage->filters, children_now_ms);
-    }
-    expect("");
-    children_now_ms += 200;
-    filters_step(&stage->filters, children_now_ms);
-    expect("kill 101\n");
-}
-
-/* One that holds what libmilter has forgotten gets a planned restart, and so does the next, but not again and again. */
-static void test_forgetful(void **state)
-{
-    struct stage *stage = *state;
-    stage->filters.active.forgetful = true;
-    pass(stage, 1000); /* it is not ready yet */
-    expect("open\nstart 101 milterscope-filter listener\n");
-    serve(stage);
-    expect("start 102 milterscope-filter listener\n");
-    pass(stage, 1000);
-    expect("");
-    stage->filters.next.ready = true;
-    pass(stage, 200);
-    expect("send 101 D\n");
-    stage->filters.active.forgetful = true;
-    pass(stage, FORGOTTEN_PAUSE_MS - 2000);
-    assert_null(strstr(children_events, "start"));
-    pass(stage, 2000);
-    assert_non_null(strstr(children_events, "start 103 milterscope-filter listener\n"));
-    assert_int_equal(restarts(stage), 0);
 }
 
 /* A pause of the supervisor itself is held against nobody. */
@@ -473,28 +267,14 @@ static void test_ended(void **state)
     assert_string_equal(filters_ended(0, text), "exit status 0");
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_start),
-        TEST(test_open_fails),
-        TEST(test_hung),
-        TEST(test_awake),
-        TEST(test_restart),
-        TEST(test_hung_while_draining),
-        TEST(test_restart_fails),
-        TEST(test_deaths),
-        TEST(test_deaths_far_apart),
-        TEST(test_outdated),
-        TEST(test_stop),
-        TEST(test_many_restarts),
+        TEST(test_start),         TEST(test_open_fails), TEST(test_hung),
+        TEST(test_awake),         TEST(test_restart),    TEST(test_hung_while_draining),
+        TEST(test_restart_fails), TEST(test_deaths),     TEST(test_deaths_far_apart),
+        TEST(test_outdated),      TEST(test_stop),       TEST(test_many_restarts),
         TEST(test_ended),
-        TEST(test_busy),
-        TEST(test_busy_and_then_hung),
-        TEST(test_busy_without_heartbeat),
-        TEST(test_forgetful),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

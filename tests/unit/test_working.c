@@ -70,11 +70,11 @@ static void test_finished(void **state)
     uint64_t before = working_finished();
     (void)state;
     int first = working_begin(key(3), 500);
-    int unwatched = working_begin(key(3), 600);
+    int second = working_begin(key(3), 600);
     assert_int_equal(working_finished(), before);
-    working_end(unwatched);
+    working_end(second);
     assert_int_equal(working_finished(), before);
-    working_done(key(3));
+    working_done();
     assert_int_equal(working_oldest_ns(), 500);
     working_end(first);
     assert_int_equal(working_finished(), before + 2);
