@@ -138,7 +138,8 @@ static void step_next(struct filters *filters, int64_t now_ms)
         filters->active = *next;
         *next = CHILD_NONE;
         check_stop(&filters->check);
-        check_begin(&filters->check, now_ms);
+        /* Not sooner: the old one might still accept the check, and hang with it. */
+        check_begin(&filters->check, now_ms + CHECK_INTERVAL_MS);
     } else if (now_ms - next->started_ms > READY_DEADLINE_MS) {
         log_error("filter %d does not become ready, killed; filter %d goes on", (int)next->pid,
                   (int)filters->active.pid);

@@ -8,6 +8,8 @@ import signal
 from collections import namedtuple
 from pathlib import Path
 
+from kit.wait import wait_until
+
 Status = namedtuple("Status", "pid name state parent session started")
 
 
@@ -44,11 +46,27 @@ def session(pid):
     return [f"{process.pid} {process.name} ({process.state})" for process in alive() if process.session == pid]
 
 
+def runs(pid):
+    """Does any thread of this process go on?"""
+    states = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has gone
+            states.add(thread.read_text().rsplit(")", 1)[1].split()[0])
+    return not states <= set("TtZX")
+
+
+def stop(*pids):
+    """Returns when all of their threads stand still: a signal takes a moment."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        wait_until(lambda: not runs(pid), f"process {pid} stands still", interval=0.001)  # noqa: B023
+
+
 @contextlib.contextmanager
 def frozen(*pids):
     """Processes that do nothing for a while. One that has gone meanwhile is no harm."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    stop(*pids)
     try:
         yield
     finally:

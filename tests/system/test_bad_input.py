@@ -11,7 +11,7 @@ import pytest
 from kit.place import BUILD, free_port, program
 from kit.procfs import session
 from kit.tally import Tally
-from kit.wait import GENEROUS
+from kit.wait import GENEROUS, wait_until
 from scope import PASSED, Scope, copy_programs, site_in, the_machine_starts
 
 USAGE, UNAVAILABLE, NO_FILE, CANNOT_CREATE, TRY_LATER, FORBIDDEN, CONFIGURATION = 64, 69, 72, 73, 75, 77, 78
@@ -244,6 +244,7 @@ def test_unknown_group(site):
 
 def test_tally_is_held(own_parts, site):
     scope = own_parts.start(Scope(site))
+    wait_until(lambda: scope.tally().header.starts == 1, "the pusher has started")
     before = scope.tally().header
     site.write(milter={"socket": f"unix:{site.folder.tmpfs}/other.sock"})
     refused(site, TRY_LATER, f"the tally in {site.run_directory} is held by process {scope.pid}", "run_directory")

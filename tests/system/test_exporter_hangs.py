@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from in_redis import wait_in_redis
 from kit.figures import figure
-from kit.procfs import frozen, status
+from kit.procfs import frozen, stop
 from kit.programs import Exporter
 from kit.threads import go_on, names, stopped
 from kit.wait import GENEROUS, pass_time, wait_until
@@ -86,10 +86,6 @@ def processes(scope):
     return scope.pid, scope.children("filter"), scope.children("pusher"), restarts
 
 
-def wait_stopped(pid):
-    wait_until(lambda: status(pid).state == "T", "it stands still")
-
-
 def test_exporter_hangs(scope, exporter, postfix, redis):
     """Whoever asked it gets an answer when it goes on."""
     send(postfix, 2)
@@ -100,7 +96,6 @@ def test_exporter_hangs(scope, exporter, postfix, redis):
         exporter.systemd.wait_fed()
         began = time.monotonic()
         with frozen(exporter.pid):
-            wait_stopped(exporter.pid)
             asked = [aside.submit(exporter.get, path) for path in ("/metrics", "/livez")]
             with Traffic(postfix) as traffic:
                 traffic.wait(20)
@@ -126,8 +121,7 @@ def test_systemd_starts_an_exporter_that_hangs_again(scope, exporter, postfix):
     exporter.wait_shown(2)
     with Watch(exporter) as watch:
         watch.wait()
-        os.kill(exporter.pid, signal.SIGSTOP)
-        wait_stopped(exporter.pid)
+        stop(exporter.pid)
         send(postfix)
         os.kill(exporter.pid, signal.SIGABRT)
         os.kill(exporter.pid, signal.SIGCONT)

@@ -97,6 +97,7 @@ static void test_restart(void **state)
     pass(stage, 200);
     expect("send 101 D\n");
     assert_int_equal(stage->filters.active.pid, 102);
+    assert_int_equal(stage->filters.check.next_ms, children_now_ms + CHECK_INTERVAL_MS);
     filters_reload(&stage->filters, 7);
     expect("send 102 L fd\nsend 101 L fd\n");
     pass(stage, 30 * 1000 + DRAIN_GRACE_MS);
