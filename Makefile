@@ -105,7 +105,7 @@ $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libmodules.a $(C
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(ALL_LIBS) $(cmocka)
 
 tools: $(addprefix $(BUILD)/,$(TOOLS))
-KIT = tests/kit/mta.c tests/kit/macros.c tests/kit/wire.c tests/kit/load_script.c
+KIT = tests/kit/mta.c tests/kit/macros.c tests/kit/wire.c $(wildcard tests/kit/load_*.c)
 $(BUILD)/kit/milter-load: $(call object,tests/kit/milter_load.c $(KIT))
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lm
