@@ -88,24 +88,27 @@ static void forget(SMFICTX *context, struct session *session)
     atomic_fetch_sub_explicit(&observed, 1, memory_order_relaxed);
 }
 
-/* Asks for the least: no bodies unless wanted, no reply to headers and their end; the steps without a callback are left out by
+/* Asks for the least: no bodies and no HELO unless wanted, no reply to headers and their end; the steps without a callback are left out by
  * libmilter in *steps already. CONNECT, HELO, MAIL, RCPT, DATA and end of message are answered: Postfix would buffer the others until it
  * is too late. Bodies are, too: libmilter gives on_body what comes with the end of message, and would leave that unanswered. */
 static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned long offered, unsigned long f2,
                              unsigned long f3, unsigned long *wanted, unsigned long *steps, unsigned long *p2,
                              unsigned long *p3)
 {
+    bool is_mta = actions != SMFI_V1_ACTS; /* what libmilter makes of none, which a check of the supervisor offers */
     (void)f2;
     (void)f3;
     *wanted = actions & SMFIF_SETSYMLIST;
     *steps |= SMFIP_NR_HDR | SMFIP_NR_EOH | (offered & SMFIP_RCPT_REJ);
     if (!want_bodies)
         *steps |= offered & SMFIP_NOBODY;
+    if (!want_helo && is_mta) /* a check says HELO */
+        *steps |= offered & SMFIP_NOHELO;
     *p2 = 0;
     *p3 = 0;
     if (*wanted != 0 && smfi_setpriv(context, &macros_asked) == MI_SUCCESS)
         ask_macros(context);
-    if (actions != SMFI_V1_ACTS) /* what libmilter makes of none, which a check of the supervisor offers */
+    if (is_mta)
         coverage_saw_offer(tally, (offered & SMFIP_RCPT_REJ) != 0, *wanted != 0, (*steps & SMFIP_NOUNKNOWN) == 0);
     return SMFIS_CONTINUE;
 }

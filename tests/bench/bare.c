@@ -24,9 +24,12 @@ static const struct {
     int stage;
     const char *names;
 } macro_lists[] = {
-    {SMFIM_CONNECT, "v"},           {SMFIM_HELO, NO_MACROS},
-    {SMFIM_ENVFROM, "{auth_type}"}, {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}"},
-    {SMFIM_DATA, NO_MACROS},        {SMFIM_EOH, NO_MACROS},
+    {SMFIM_CONNECT, "v {client_resolve}"},
+    {SMFIM_HELO, NO_MACROS},
+    {SMFIM_ENVFROM, "{auth_type} {tls_version}"},
+    {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}"},
+    {SMFIM_DATA, NO_MACROS},
+    {SMFIM_EOH, NO_MACROS},
     {SMFIM_EOM, NO_MACROS},
 };
 
@@ -35,7 +38,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
 {
     (void)f2, (void)f3;
     *pf0 = f0 & SMFIF_SETSYMLIST;
-    *pf1 |= SMFIP_NR_HDR | SMFIP_NR_EOH | (f1 & (SMFIP_RCPT_REJ | SMFIP_NOBODY));
+    *pf1 |= SMFIP_NR_HDR | SMFIP_NR_EOH | (f1 & (SMFIP_RCPT_REJ | SMFIP_NOBODY | SMFIP_NOHELO));
     *pf2 = *pf3 = 0;
     for (size_t i = 0; *pf0 != 0 && i < sizeof(macro_lists) / sizeof(macro_lists[0]); i++)
         smfi_setsymlist(ctx, macro_lists[i].stage, (char *)(uintptr_t)macro_lists[i].names);
@@ -73,6 +76,12 @@ static sfsistat on_eoh(SMFICTX *ctx)
     return SMFIS_NOREPLY;
 }
 
+static sfsistat on_unknown(SMFICTX *ctx, const char *command)
+{
+    (void)ctx, (void)command;
+    return SMFIS_CONTINUE;
+}
+
 static sfsistat on_body(SMFICTX *ctx, unsigned char *body, size_t size)
 {
     (void)ctx, (void)body, (void)size;
@@ -108,6 +117,7 @@ int main(int argc, char **argv)
         .xxfi_eom = on_event,
         .xxfi_abort = on_event,
         .xxfi_close = on_close,
+        .xxfi_unknown = on_unknown,
         .xxfi_data = on_event,
         .xxfi_negotiate = on_negotiate,
     };

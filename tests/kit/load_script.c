@@ -1,50 +1,22 @@
 /*
  * load_script.c - what one SMTP session of the load generator says to the filter (see load_script.h).
  *
- * The texts are those of Postfix and of ordinary mail: what a filter looks for in them must be there to be found.
+ * The macros are those of Postfix.
  */
 #include "load_script.h"
+
+#include "load_texts.h"
 
 #include <libmilter/mfdef.h>
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-static const char *const header_table[][2] = {
-    {"Received", "from mail.example.net (mail.example.net [198.51.100.7])\n\tby mx.example.org (Postfix) with ESMTPS "
-                 "id 4F2A91C0337\n\tfor <user@example.org>; Mon,  3 Jun 2024 10:20:30 +0200 (CEST)"},
-    {"Received",
-     "by mail.example.net (Postfix, from userid 1000)\n\tid 7C1D24A0; Mon,  3 Jun 2024 10:20:28 +0200 (CEST)"},
-    {"Date", "Mon, 03 Jun 2024 10:20:28 +0200"},
-    {"From", "\"A Person\" <person@example.net>"},
-    {"To", "user@example.org"},
-    {"Subject", "=?utf-8?Q?Figures_of_the_second_quarter_=E2=80=93_draft?="},
-    {"Message-ID", "<20240603082028.7C1D24A0@mail.example.net>"},
-    {"MIME-Version", "1.0"},
-    {"Content-Type", "multipart/alternative; boundary=\"_000_0123456789abcdef_\""},
-    {"DKIM-Signature", "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.net; s=mail;\n\tt=1717402828; "
-                       "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\n\th=Date:From:To:Subject; "
-                       "b=OJ3x9wq2Vd0yC1mZl7b5sT8uK4hN6pR2aF0gE9iD7cB5vX3zY1wQ8kL6jH4tM2nS"},
-    {"Authentication-Results", "mx.example.org; dkim=pass header.d=example.net; spf=pass smtp.mailfrom=example.net"},
-    {"X-Spam-Status", "No, score=-2.1 required=5.0 tests=BAYES_00,DKIM_SIGNED,DKIM_VALID,SPF_PASS\n\tautolearn=ham"},
-    {"X-Spam-Level", ""},
-    {"List-Unsubscribe", "<https://lists.example.net/leave>, <mailto:leave@lists.example.net>"},
-    {"User-Agent", "Mozilla Thunderbird"},
-    {"References", "<b1946ac92492d2347c6235b4d2611184@example.org>"},
-};
-
-/* What Postfix tells of a refused recipient: enhanced code, and text without code and address. */
-static const struct {
-    const char *code, *text;
-} refusals[] = {
-    {"5.1.1", "Recipient address rejected: User unknown in local recipient table"},
-    {"5.1.1", "Recipient address rejected: User unknown in virtual mailbox table"},
-    {"4.7.1", "Relay access denied"},
-    {"5.7.1", "unavailable; Client host [198.51.100.9] blocked using dnsbl.example; listed"},
-    {"4.2.0", "Recipient address rejected: Greylisted, try again in 300 seconds"},
-    {"4.7.25", "host rejected: cannot find your hostname, [198.51.100.9]"},
-};
+static void set_macro(struct script *s, const char *name, const char *value)
+{
+    bool braces = name[1] != '\0';
+    if (!load_leaves_out(s->mix, braces ? "{" : "", name, braces ? "}" : ""))
+        mta_macro(s->m, name, value);
+}
 
 /* splitmix64: each state gives one well mixed number. */
 static uint64_t draw(struct script *s)
@@ -96,17 +68,17 @@ static int say_connect(struct script *s)
     snprintf(both, sizeof(both), "%s [%s]", name, address);
     uint16_t number = (uint16_t)(1024 + draw_below(s, 60000));
     snprintf(port, sizeof(port), "%u", number);
-    mta_macro(s->m, "j", "mx.example.org");
-    mta_macro(s->m, "v", s->mix->mta);
-    mta_macro(s->m, "_", both);
-    mta_macro(s->m, "daemon_name", "mx.example.org");
-    mta_macro(s->m, "daemon_addr", "192.0.2.25");
-    mta_macro(s->m, "daemon_port", "25");
-    mta_macro(s->m, "client_addr", address);
-    mta_macro(s->m, "client_port", port);
-    mta_macro(s->m, "client_name", name);
-    mta_macro(s->m, "client_ptr", name);
-    mta_macro(s->m, "client_resolve", "OK");
+    set_macro(s, "j", "mx.example.org");
+    set_macro(s, "v", s->mix->mta);
+    set_macro(s, "_", both);
+    set_macro(s, "daemon_name", "mx.example.org");
+    set_macro(s, "daemon_addr", "192.0.2.25");
+    set_macro(s, "daemon_port", "25");
+    set_macro(s, "client_addr", address);
+    set_macro(s, "client_port", port);
+    set_macro(s, "client_name", name);
+    set_macro(s, "client_ptr", name);
+    set_macro(s, "client_resolve", "OK");
     s->phase = SCRIPT_HELO;
     return mta_connect(s->m, name, SMFIA_INET, number, address);
 }
@@ -121,6 +93,8 @@ static int say_offer(struct script *s)
 static int say_helo_name(struct script *s)
 {
     char name[64] = "client.example.net";
+    if (load_leaves_out(s->mix, "", "helo", ""))
+        return 0;
     if (s->heavy > 0)
         snprintf(name, sizeof(name), "steady-%u.example", s->heavy);
     else if (s->mix->flood > 0)
@@ -139,10 +113,29 @@ static int say_helo_tls(struct script *s)
     s->phase = SCRIPT_GATE;
     if (!s->tls)
         return 0;
-    mta_macro(s->m, "tls_version", "TLSv1.3");
-    mta_macro(s->m, "cipher", "TLS_AES_256_GCM_SHA384");
-    mta_macro(s->m, "cipher_bits", "256");
+    set_macro(s, "tls_version", "TLSv1.3");
+    set_macro(s, "cipher", "TLS_AES_256_GCM_SHA384");
+    set_macro(s, "cipher_bits", "256");
     return say_helo_name(s);
+}
+
+static int say_unknown(struct script *s)
+{
+    s->phase = SCRIPT_TRANSACTION;
+    return (s->mix->more & MORE_UNKNOWN) != 0 ? mta_unknown(s->m, "XYZZY") : 0;
+}
+
+static int say_transaction(struct script *s)
+{
+    bool wanted = (s->mix->more & MORE_TRANSACTION) != 0;
+    s->phase = wanted ? SCRIPT_TAKE_BACK : SCRIPT_MAIL;
+    return wanted ? mta_mail(s->m, (const char *const[]){"<sender-1@example-1.net>", "SIZE=4711", NULL}) : 0;
+}
+
+static int say_take_back(struct script *s)
+{
+    s->phase = SCRIPT_MAIL;
+    return mta_abort(s->m);
 }
 
 static int say_mail(struct script *s)
@@ -154,14 +147,15 @@ static int say_mail(struct script *s)
     else if (s->mix->flood > 0)
         snprintf(address, sizeof(address), "sender@flood-%u.example", (unsigned)(s->number % s->mix->flood));
     snprintf(angled, sizeof(angled), "<%s>", address);
-    mta_macro(s->m, "i", NULL);
-    mta_macro(s->m, "auth_type", s->authenticated ? "PLAIN" : NULL);
-    mta_macro(s->m, "auth_authen", s->authenticated ? "user@example.org" : NULL);
-    mta_macro(s->m, "mail_addr", address);
-    mta_macro(s->m, "mail_host", "example.net");
-    mta_macro(s->m, "mail_mailer", "smtp");
+    set_macro(s, "i", NULL);
+    set_macro(s, "auth_type", s->authenticated ? "PLAIN" : NULL);
+    set_macro(s, "auth_authen", s->authenticated ? "user@example.org" : NULL);
+    set_macro(s, "mail_addr", address);
+    set_macro(s, "mail_host", "example.net");
+    set_macro(s, "mail_mailer", "smtp");
     s->recipients = 1 + draw_below(s, s->mix->recipients);
     s->recipient = s->accepted = s->header = 0;
+    s->more = s->mix->more & (MORE_RECIPIENT | MORE_REFUSED);
     s->aborting = draw_share(s, s->mix->aborted);
     s->count->messages++;
     if (s->heavy > 0)
@@ -175,41 +169,56 @@ static void queue_id(struct script *s)
 {
     char id[32];
     snprintf(id, sizeof(id), "4%06X%04X", (unsigned)(s->number & 0xffffff), s->message & 0xffff);
-    mta_macro(s->m, "i", id);
+    set_macro(s, "i", id);
 }
 
 static int say_refused(struct script *s, const char *const *argv)
 {
-    unsigned why = draw_below(s, COUNT(refusals));
-    mta_macro(s->m, "rcpt_mailer", "error");
-    mta_macro(s->m, "rcpt_host", refusals[why].code);
-    mta_macro(s->m, "rcpt_addr", refusals[why].text);
+    unsigned why = draw_below(s, (unsigned)load_refusals_count);
+    set_macro(s, "rcpt_mailer", "error");
+    set_macro(s, "rcpt_host", load_refusals[why].code);
+    set_macro(s, "rcpt_addr", load_refusals[why].text);
     s->count->refused++;
     return mta_rcpt_refused(s->m, argv);
 }
 
-static int say_rcpt(struct script *s)
+static int say_accepted(struct script *s, const char *address, const char *const *argv)
+{
+    if (s->accepted++ > 0)
+        queue_id(s);
+    set_macro(s, "rcpt_mailer", "local");
+    set_macro(s, "rcpt_host", "mx.example.org");
+    set_macro(s, "rcpt_addr", address);
+    return mta_rcpt(s->m, argv);
+}
+
+/* A recipient who was drawn, or one of those that are said in addition. */
+static int say_recipient(struct script *s, bool drawn)
 {
     char address[64], angled[80];
-    if (s->recipient == s->recipients) {
-        s->phase = s->accepted > 0 ? SCRIPT_DATA : SCRIPT_RESET;
-        s->count->rejected += s->accepted > 0 ? 0 : 1;
-        return 0;
-    }
     snprintf(address, sizeof(address), "user-%u@example.org", draw_below(s, 500));
     snprintf(angled, sizeof(angled), "<%s>", address);
     const char *const argv[] = {angled, NULL};
-    s->recipient++;
     s->count->recipients++;
-    s->refusing = draw_share(s, s->mix->refused);
-    if (s->refusing)
-        return say_refused(s, argv);
-    if (s->accepted++ > 0)
-        queue_id(s);
-    mta_macro(s->m, "rcpt_mailer", "local");
-    mta_macro(s->m, "rcpt_host", "mx.example.org");
-    mta_macro(s->m, "rcpt_addr", address);
-    return mta_rcpt(s->m, argv);
+    s->refusing = drawn ? draw_share(s, s->mix->refused) : (s->more & MORE_REFUSED) != 0;
+    s->recipient += drawn ? 1 : 0;
+    s->more &= drawn ? s->more : s->refusing ? ~(unsigned)MORE_REFUSED : ~(unsigned)MORE_RECIPIENT;
+    return s->refusing ? say_refused(s, argv) : say_accepted(s, address, argv);
+}
+
+static int say_rcpt(struct script *s)
+{
+    if (s->recipient < s->recipients)
+        return say_recipient(s, true);
+    if (s->accepted > 0 && s->more != 0) {
+        uint64_t random = s->random;
+        int due = say_recipient(s, false);
+        s->random = random;
+        return due;
+    }
+    s->phase = s->accepted > 0 ? SCRIPT_DATA : SCRIPT_RESET;
+    s->count->rejected += s->accepted > 0 ? 0 : 1;
+    return 0;
 }
 
 static int say_data(struct script *s)
@@ -217,7 +226,7 @@ static int say_data(struct script *s)
     queue_id(s);
     s->phase = s->aborting ? SCRIPT_RESET : SCRIPT_HEADER;
     s->count->lost += s->aborting ? 1 : 0;
-    return mta_data(s->m);
+    return load_leaves_out(s->mix, "", "data", "") ? 0 : mta_data(s->m);
 }
 
 static int say_header(struct script *s)
@@ -226,14 +235,16 @@ static int say_header(struct script *s)
         s->phase = SCRIPT_EOH;
         return 0;
     }
-    const char *const *header = header_table[s->header++ % COUNT(header_table)];
+    const char *const *header = load_headers[s->header++ % load_headers_count];
+    if (load_leaves_out(s->mix, "", "headers", "") || load_leaves_out(s->mix, "", header[0], ":"))
+        return 0;
     return mta_header(s->m, header[0], header[1]);
 }
 
 static int say_eoh(struct script *s)
 {
     s->phase = SCRIPT_BODY;
-    return mta_eoh(s->m);
+    return load_leaves_out(s->mix, "", "eoh", "") ? 0 : mta_eoh(s->m);
 }
 
 static int say_body(struct script *s)
@@ -253,7 +264,10 @@ static int say_body(struct script *s)
 static int say_eom(struct script *s)
 {
     s->phase = SCRIPT_RESET;
-    return mta_eom(s->m);
+    if (!load_leaves_out(s->mix, "", "eom", ""))
+        return mta_eom(s->m);
+    s->count->lost++;
+    return 0;
 }
 
 /* Postfix aborts after every message; libmilter swallows that after an end of message. */
@@ -261,14 +275,15 @@ static int say_reset(struct script *s)
 {
     s->message++;
     s->phase = SCRIPT_GATE;
-    return mta_abort(s->m);
+    return load_leaves_out(s->mix, "", "abort", "") ? 0 : mta_abort(s->m);
 }
 
 static int (*const say[])(struct script *) = {
-    [SCRIPT_OFFER] = say_offer,       [SCRIPT_CONNECT] = say_connect, [SCRIPT_HELO] = say_helo,
-    [SCRIPT_HELO_TLS] = say_helo_tls, [SCRIPT_MAIL] = say_mail,       [SCRIPT_RCPT] = say_rcpt,
-    [SCRIPT_DATA] = say_data,         [SCRIPT_HEADER] = say_header,   [SCRIPT_EOH] = say_eoh,
-    [SCRIPT_BODY] = say_body,         [SCRIPT_EOM] = say_eom,         [SCRIPT_RESET] = say_reset,
+    [SCRIPT_OFFER] = say_offer,         [SCRIPT_CONNECT] = say_connect, [SCRIPT_HELO] = say_helo,
+    [SCRIPT_HELO_TLS] = say_helo_tls,   [SCRIPT_UNKNOWN] = say_unknown, [SCRIPT_TRANSACTION] = say_transaction,
+    [SCRIPT_TAKE_BACK] = say_take_back, [SCRIPT_MAIL] = say_mail,       [SCRIPT_RCPT] = say_rcpt,
+    [SCRIPT_DATA] = say_data,           [SCRIPT_HEADER] = say_header,   [SCRIPT_EOH] = say_eoh,
+    [SCRIPT_BODY] = say_body,           [SCRIPT_EOM] = say_eom,         [SCRIPT_RESET] = say_reset,
 };
 
 int script_say(struct script *s)
@@ -285,7 +300,7 @@ int script_say(struct script *s)
 
 void script_pass(struct script *s)
 {
-    s->phase = SCRIPT_MAIL;
+    s->phase = SCRIPT_UNKNOWN;
 }
 
 void script_quit(struct script *s)

@@ -8,23 +8,8 @@
 #ifndef KIT_LOAD_SCRIPT_H
 #define KIT_LOAD_SCRIPT_H
 
+#include "load_mix.h"
 #include "mta.h"
-
-struct load_mix {
-    uint64_t seed;
-    unsigned messages;   /* per session */
-    unsigned recipients; /* per message: 1 to this */
-    unsigned headers;    /* per message */
-    unsigned body;       /* bytes, where the filter asks for bodies */
-    unsigned clients;    /* distinct client addresses */
-    unsigned flood;      /* distinct clients, sender domains and HELO names of a flood; 0: none */
-    double steady;       /* share of the flood's sessions that come from one of STEADY heavy hitters instead */
-    double refused;      /* share of recipients that the MTA refuses */
-    double aborted;      /* share of messages that end after DATA without an end of message */
-    double tls;          /* share of sessions with STARTTLS, that is a second HELO */
-    double authenticated;
-    const char *mta; /* macro v */
-};
 
 /* Session n of a flood is client n % flood, 10.0.0.0 and upwards, with a HELO name and a sender domain of its own, drawn from nobody. Heavy
  * hitter 1 is 192.0.2.1, steady-1.example, mail.heavy-1.example, and comes half of the times, the next a quarter, and so on. */
@@ -48,6 +33,9 @@ enum script_phase {
     SCRIPT_HELO,
     SCRIPT_HELO_TLS,
     SCRIPT_GATE, /* between messages: script_say() waits here until script_pass() */
+    SCRIPT_UNKNOWN,
+    SCRIPT_TRANSACTION,
+    SCRIPT_TAKE_BACK, /* that transaction */
     SCRIPT_MAIL,
     SCRIPT_RCPT,
     SCRIPT_DATA,
@@ -69,6 +57,7 @@ struct script {
     unsigned recipients, recipient, accepted, header;
     enum script_phase phase; /* what is said next */
     enum script_phase said;  /* what was said last */
+    unsigned more;           /* recipients beyond those that were drawn: which are still to be said */
     bool tls, authenticated, aborting;
     unsigned heavy; /* which of the heavy hitters it is, from 1; 0: none */
     bool refusing;  /* the recipient said last was refused by the MTA */

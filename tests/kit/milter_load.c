@@ -5,6 +5,7 @@
  * drawn from a seed (load_script.h), so two runs with the same options ask the same of the filter. Prints JSON;
  * ends by itself when the transactions or the seconds are over. Exit status 1 if any session broke.
  */
+#include "load_latency.h"
 #include "load_script.h"
 
 #include <errno.h>
@@ -29,6 +30,8 @@ struct settings {
     double seconds;        /* no new transaction after this */
     double rate;           /* transactions begun a second; 0: as fast as the filter answers */
     double timeout;        /* for one reply */
+    uint64_t first;        /* number of the first session */
+    bool turns;
     struct load_mix mix;
 };
 
@@ -47,8 +50,7 @@ struct load {
     uint64_t sessions; /* begun */
     uint64_t errors;
     struct load_count count;
-    uint32_t *latency; /* of each reply, in units of 10 ns */
-    size_t replies, room;
+    struct latency latency;
 };
 
 static int64_t now_ns(void)
@@ -60,18 +62,6 @@ static int64_t now_ns(void)
 
 /* --- sessions -------------------------------------------------------------------------------------------- */
 
-static void note_latency(struct load *l, int64_t ns)
-{
-    if (l->replies == l->room) {
-        l->room = l->room * 2 + 65536;
-        l->latency = realloc(l->latency, l->room * sizeof(*l->latency));
-        if (l->latency == NULL)
-            exit(EX_OSERR);
-    }
-    int64_t units = ns / 10;
-    l->latency[l->replies++] = units > UINT32_MAX ? UINT32_MAX : (uint32_t)units;
-}
-
 static bool time_is_over(const struct load *l, int64_t now)
 {
     return now >= l->end || (l->set.transactions > 0 && l->begun >= l->set.transactions);
@@ -79,8 +69,9 @@ static bool time_is_over(const struct load *l, int64_t now)
 
 static void note_error(struct load *l, struct slot *slot, const char *why)
 {
-    static const char *const phases[] = {"offer", "connect", "helo", "helo", "gate", "mail",  "rcpt",
-                                         "data",  "header",  "eoh",  "body", "eom",  "reset", "end"};
+    static const char *const phases[] = {"offer", "connect", "helo", "helo",  "gate", "unknown",
+                                         "mail",  "abort",   "mail", "rcpt",  "data", "header",
+                                         "eoh",   "body",    "eom",  "reset", "end"};
     if (l->errors++ < 5)
         fprintf(stderr, "milter-load: session %llu, after %s: %s\n", (unsigned long long)slot->script.number,
                 phases[slot->script.said], why);
@@ -94,7 +85,7 @@ static void open_session(struct load *l, struct slot *slot)
 {
     char why[WHY];
     struct mta *m = mta_open(l->set.address, (int)(l->set.timeout * 1000), why, sizeof(why));
-    script_begin(&slot->script, m, l->sessions++, &l->set.mix, &l->count);
+    script_begin(&slot->script, m, l->set.first + l->sessions++, &l->set.mix, &l->count);
     if (m == NULL) {
         note_error(l, slot, why);
         return;
@@ -155,7 +146,7 @@ static void on_readable(struct load *l, struct slot *slot)
         }
         if (mta_due(slot->script.m) > 0)
             continue; /* an action, or progress: more follows */
-        note_latency(l, now_ns() - slot->asked);
+        latency_add(&l->latency, now_ns() - slot->asked);
         slot->asked = 0;
         script_hear(&slot->script, reply.code);
         drive(l, slot);
@@ -210,28 +201,13 @@ static void run(struct load *l)
 
 /* --- report ---------------------------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double latency_us(const struct load *l, double quantile)
-{
-    if (l->replies == 0)
-        return 0;
-    size_t at = (size_t)(quantile * (double)(l->replies - 1) + 0.5);
-    return l->latency[at] / 100.0;
-}
-
-static void report(struct load *l)
+static void report(const struct load *l)
 {
     struct rusage usage;
     double seconds = (double)(now_ns() - l->start) / 1e9;
     getrusage(RUSAGE_SELF, &usage);
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    qsort(l->latency, l->replies, sizeof(*l->latency), compare);
     const struct {
         const char *name;
         uint64_t value;
@@ -245,19 +221,19 @@ static void report(struct load *l)
         {"sessions", l->sessions},
         {"stopped", l->count.stopped},
         {"errors", l->errors},
-        {"replies", l->replies},
+        {"replies", l->latency.count},
     };
     printf("{");
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
-        printf("\"%s\": %llu,%s", counts[i].name, (unsigned long long)counts[i].value, i % 5 == 4 ? "\n " : " ");
+        printf("\"%s\": %llu, ", counts[i].name, (unsigned long long)counts[i].value);
     printf("\"steady\": [");
     for (int i = 0; i < STEADY; i++)
         printf("%s%llu", i == 0 ? "" : ", ", (unsigned long long)l->count.steady[i]);
-    printf("],\n ");
-    printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f,\n", seconds, cpu);
-    printf(" \"transactions_per_second\": %.1f,\n", (double)l->count.messages / seconds);
-    printf(" \"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}}\n", latency_us(l, 0.5),
-           latency_us(l, 0.99), latency_us(l, 0.999), latency_us(l, 1.0));
+    printf("], \"seconds\": %.6f, \"cpu_seconds\": %.6f, ", seconds, cpu);
+    printf("\"transactions_per_second\": %.1f, ", (double)l->count.messages / seconds);
+    printf("\"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}}\n",
+           latency_us(&l->latency, 0.5), latency_us(&l->latency, 0.99), latency_us(&l->latency, 0.999),
+           latency_us(&l->latency, 1.0));
 }
 
 /* --- command line ---------------------------------------------------------------------------------------- */
@@ -278,8 +254,14 @@ static const char usage_text[] =
     "  --clients N        distinct addresses (500)\n"
     "  --flood N          distinct addresses, HELO names and sender domains, one a session (0: none)\n"
     "  --steady SHARE     of the flood's sessions, from five heavy hitters (0)\n"
+    "  --first N          number of the first session: one that goes on where another ended (0)\n"
     "  --seed N           (1)\n"
-    "  --mta TEXT         macro v (Postfix 3.7.11)\n";
+    "  --mta TEXT         macro v (Postfix 3.7.11)\n"
+    "  --without NAME     leaves out helo, data, headers, eoh, eom, abort, a macro ({auth_type}) or a header "
+    "(Subject:)\n"
+    "  --more NAME        one more in each message: recipient, refused, unknown, transaction (MAIL and no more)\n"
+    "The last two several times, if wanted.\n"
+    "  --turns            does all this again at each line from standard input, until its end\n";
 
 /* One row an option: where its value goes, and the range. */
 struct option_row {
@@ -309,13 +291,19 @@ static int set_option(const struct option_row *row, const char *text)
     return 0;
 }
 
+static int unknown_name(const char *option, const char *name)
+{
+    fprintf(stderr, "milter-load: --%s %s: there is nothing of this name\n", option, name);
+    return EX_USAGE;
+}
+
 static int read_options(struct settings *set, int argc, char **argv)
 {
     struct load_mix *mix = &set->mix;
     const struct option_row rows[] = {
         {"sessions", NULL, NULL, &set->sessions, 1, SESSIONS_MAX},
         {"transactions", NULL, &set->transactions, NULL, 0, 1e9},
-        {"seconds", &set->seconds, NULL, NULL, 0.01, 3600},
+        {"seconds", &set->seconds, NULL, NULL, 0.01, 1e6},
         {"rate", &set->rate, NULL, NULL, 0, 1e6},
         {"timeout", &set->timeout, NULL, NULL, 0.01, 3600},
         {"messages", NULL, NULL, &mix->messages, 1, 1e6},
@@ -329,22 +317,43 @@ static int read_options(struct settings *set, int argc, char **argv)
         {"authenticated", &mix->authenticated, NULL, NULL, 0, 1},
         {"flood", NULL, NULL, &mix->flood, 0, 1e9},
         {"steady", &mix->steady, NULL, NULL, 0, 1},
+        {"first", NULL, &set->first, NULL, 0, 1e15},
         {"seed", NULL, &mix->seed, NULL, 0, 1e15},
     };
-    enum { ROWS = sizeof(rows) / sizeof(rows[0]), MTA = ROWS };
-    struct option options[ROWS + 2] = {[MTA] = {"mta", required_argument, NULL, MTA}};
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]), MTA = ROWS, WITHOUT, MORE, TURNS, OPTIONS };
+    struct option options[OPTIONS + 1] = {[MTA] = {"mta", required_argument, NULL, MTA},
+                                          [WITHOUT] = {"without", required_argument, NULL, WITHOUT},
+                                          [MORE] = {"more", required_argument, NULL, MORE},
+                                          [TURNS] = {"turns", no_argument, NULL, TURNS}};
     for (int i = 0; i < ROWS; i++)
         options[i] = (struct option){rows[i].name, required_argument, NULL, i};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == MTA)
             mix->mta = optarg;
-        else if (c < 0 || c >= ROWS || set_option(&rows[c], optarg) != 0)
+        else if (c == TURNS)
+            set->turns = true;
+        else if (c < 0 || c >= OPTIONS || (c < ROWS && set_option(&rows[c], optarg) != 0))
             return EX_USAGE;
+        else if ((c == WITHOUT && !load_without(mix, optarg)) || (c == MORE && !load_more(mix, optarg)))
+            return unknown_name(options[c].name, optarg);
     }
     if (optind != argc - 1)
         return EX_USAGE;
     set->address = argv[optind];
     return 0;
+}
+
+/* The work from its beginning to its report. Sessions are numbered on. */
+static int turn(struct load *l)
+{
+    l->set.first += l->sessions;
+    l->begun = l->sessions = 0;
+    l->count = (struct load_count){0};
+    memset(&l->latency, 0, sizeof(l->latency));
+    run(l);
+    report(l);
+    fflush(stdout);
+    return l->errors > 0 || (l->set.transactions > 0 && l->begun < l->set.transactions) ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -377,7 +386,11 @@ int main(int argc, char **argv)
     l.slots = calloc(l.set.sessions, sizeof(*l.slots));
     if (l.epoll < 0 || l.slots == NULL)
         return EX_OSERR;
-    run(&l);
-    report(&l);
-    return l.errors > 0 || (l.set.transactions > 0 && l.begun < l.set.transactions) ? 1 : 0;
+    if (!l.set.turns)
+        return turn(&l);
+    for (char line[2]; fgets(line, sizeof(line), stdin) != NULL;) {
+        if (line[0] == '\n' && turn(&l) != 0)
+            return 1;
+    }
+    return 0;
 }

@@ -76,6 +76,20 @@ MESSAGE = mail() + rcpt() + DATA_TO_EOM  # answered with MESSAGE_ANSWERS
 MESSAGE_ANSWERS = CONTINUE * 4
 
 
+class Wants:
+    """What a milter asks for in its answer to the offer: SMFIP_* bits, SMFIF_* bits, and the macros of each command."""
+
+    STAGES = [CONNECT, HELO, MAIL, RCPT, DATA, EOM, EOH]  # as SMFIM_* counts them
+
+    def __init__(self, payload):
+        self.version, self.actions, self.steps = struct.unpack_from("!III", payload)
+        self.macros, rest = {}, payload[12:]
+        while rest:
+            (stage,) = struct.unpack_from("!I", rest)
+            names, _, rest = rest[4:].partition(b"\0")
+            self.macros[self.STAGES[stage]] = names.split()
+
+
 class HungUp(AssertionError):
     """The filter closed the connection where it had to answer."""
 
@@ -132,6 +146,13 @@ class Wire:
         payload = self.received[HEAD.size : length + HEAD.size - 1]
         self.received = self.received[length + HEAD.size - 1 :]
         return command, payload
+
+    def negotiate(self):
+        """Offers what MTAs offer; what the milter wants of it."""
+        self.say(offer())
+        command, payload = self.answer()
+        assert command == OFFER
+        return Wants(payload)
 
     def expect(self, commands):
         """The answers that come next, a byte each."""
