@@ -216,11 +216,11 @@ static void test_many(void **state)
     setrlimit(RLIMIT_NOFILE, &before);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_hung_up), TEST(test_a_pause),     TEST(test_another_socket),
-                                       TEST(test_tcp),     TEST(test_no_sessions), TEST(test_many)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hung_up), cmocka_unit_test(test_a_pause),     cmocka_unit_test(test_another_socket),
+        cmocka_unit_test(test_tcp),     cmocka_unit_test(test_no_sessions), cmocka_unit_test(test_many),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
 }
