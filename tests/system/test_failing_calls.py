@@ -23,7 +23,7 @@ from kit.metrics import Metrics, without
 from kit.milter import negotiates
 from kit.milter_wire import ACCEPT, CONTINUE, DATA, EOH, EOM, Wire
 from kit.milter_wire import connect, header, helo, macros, mail, offer, packet, rcpt
-from kit.place import program
+from kit.place import TMPFS, program
 from kit.process import Process, tail
 from kit.programs import Exporter
 from kit.resp import Resp
@@ -284,6 +284,12 @@ def tops(scope):
 # ---- for all ----
 
 
+def elsewhere(directory):
+    """Where the tally of this run directory goes when nobody can tell that it is on tmpfs: statfs has failed."""
+    place = directory.stat()
+    return TMPFS / f"milterscope-{os.geteuid()}-{place.st_dev:x}-{place.st_ino:x}"
+
+
 class Faults:
     """Lives of a program in which calls of a kind fail, one in each. `live`: called with a site and a fault."""
 
@@ -307,6 +313,7 @@ class Faults:
         self.took.append((time.monotonic() - began, str(fault)))
         result = fault.happened, fault.seen, fault.places
         if not self.failures:
+            shutil.rmtree(elsewhere(site.run_directory), ignore_errors=True)
             shutil.rmtree(site.folder.disk)
             shutil.rmtree(site.folder.tmpfs)
         return result
