@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """make bench: what milterscope costs, measured, and judged against its bounds.
 
-(1) mail through a real Postfix, (2) the milter protocol alone, (3) what Redis gets, (4) many instances at one Redis. A criterion passes when its
+(1) mail through a real Postfix, (2) the milter protocol alone, (3) the price of each event, macro and header, (4) what Redis gets,
+(5) many instances at one Redis. A criterion passes when its
 estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
 was busy with other things; run it alone). Figures go to standard output and to build/bench/results.json; the exit
 status is 1 if a criterion fails. What the filter is compared with is a milter on the same library that negotiates
@@ -28,6 +29,7 @@ from kit.servers import Redis  # noqa: E402
 from kit.wait import TooLate  # noqa: E402
 
 import fleet  # noqa: E402
+import prices  # noqa: E402
 import protocol  # noqa: E402
 import smtp  # noqa: E402
 import stats  # noqa: E402
@@ -35,7 +37,7 @@ import traffic  # noqa: E402
 from milters import Bare, Full  # noqa: E402
 from report import Report  # noqa: E402
 
-PARTS = ("smtp", "protocol", "redis", "fleet")
+PARTS = ("smtp", "protocol", "prices", "redis", "fleet")
 
 
 def progress(text):
@@ -87,6 +89,18 @@ def bench_protocol(report, options, subject, bare):
     report.ratios()
     report.ratio(f"messages a second, {subject.name} / bare", rate(figures), "protocol_rate")
     report.ratio(f"CPU time a message, {subject.name} / bare", cpu(figures), "protocol_cpu")
+
+
+def bench_prices(report, options, folder, redis):
+    figures = prices.measure(folder, redis, options.limit, progress)
+    whole, found = figures.whole(), figures.prices()
+    report.keep("prices", {"whole_us": whole, "prices": found, "pairs": figures.pairs})
+    count = len(next(iter(figures.pairs.values())))
+    report.heading(f"The price of each thing, CPU us a message ({count} pairs; all: {whole:.1f})")
+    report.row("", "us", "of all", "95 % interval")
+    for name, price in found.items():
+        interval = f"{price['low']:.2f} to {price['high']:.2f}"
+        report.row(name, f"{price['estimate']:.2f}", f"{price['estimate'] / whole:.1%}", interval)
 
 
 def bench_redis(report, options, subject, redis):
@@ -142,6 +156,8 @@ def run(options, report, stack):
         bench_smtp(report, options, folder, subject, bare)
     if "protocol" in options.parts:
         bench_protocol(report, options, subject, bare)
+    if "prices" in options.parts and redis is not None:
+        bench_prices(report, options, folder, redis)
     if "redis" in options.parts and redis is not None:
         bench_redis(report, options, subject, redis)
     if "fleet" in options.parts and not options.self_test:

@@ -10,7 +10,7 @@ from kit.metrics import labels_of
 from kit.milter import negotiates
 from kit.place import program, socket_path
 from kit.process import Process
-from kit.programs import Milterscope, Site
+from kit.programs import Milterscope, Site, merged
 from kit.servers import Postfix
 from kit.wait import wait_until
 
@@ -68,13 +68,12 @@ class Bare:
 
 
 class Full(Milterscope):
-    """Supervisor, filter and pusher, at the default settings."""
+    """Supervisor, filter and pusher, at the default settings but for these."""
 
-    name = "milterscope"
-
-    def __init__(self, folder, redis):
-        changes = {"redis": {"push_interval": 1.0}}
-        super().__init__(Site(folder, redis.url, "bench", Postfix.account()["group"], **changes))
+    def __init__(self, folder, redis, name="milterscope", instance="bench", **changes):
+        self.name = name
+        changes = merged({"redis": {"push_interval": 1.0}}, changes)
+        super().__init__(Site(folder, redis.url, instance, Postfix.account()["group"], **changes))
         self.socket = self.site.milter_socket
         self.log = self.logs()[0]
 

@@ -27,7 +27,7 @@ class Report:
         print(f"\n{text}", flush=True)
 
     def row(self, name, *cells):
-        print(f"  {name:<38}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+        print(f"  {name:<38}" + "".join(f" {cell:>15}" for cell in cells), flush=True)
 
     def ratios(self):
         self.row("ratio", "estimate", "95 % interval", "bound")
