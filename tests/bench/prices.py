@@ -1,9 +1,11 @@
-"""The price list: what each event, macro and kind of header that the filter asks for costs it, in CPU time for a message.
+"""The price list: what each event, macro and kind of header that the filter asks for costs it, in CPU time for a
+message.
 
-The filter is driven with the full work and with the work without one thing, a few messages of each at a time, in an order drawn anew;
-what can't be left out is said once more instead. One session goes on at a time, and both sides of it run on one processor: who waits for
-whom, and whether a processor has to wake another one up, makes more of a difference than most things cost. What there is to be asked for, the filters say themselves in their negotiation: there are several of
-them, each with other settings, since some things are asked for only where somebody wants them.
+The filter is driven with the full work and with the work without one thing, a few messages of each at a time, in an
+order drawn anew; what can't be left out is said once more instead. One session goes on at a time, and both sides of
+it run on one processor: who waits for whom, and whether a processor has to wake another one up, makes more of a
+difference than most things cost. What there is to be asked for, the filters say themselves in their negotiation:
+there are several of them, each with other settings, since some things are asked for only where somebody wants them.
 """
 
 import contextlib
@@ -25,7 +27,8 @@ from milters import Full, cpu_seconds
 MESSAGES = 4  # of a session
 BLOCK = 5 * MESSAGES  # that are driven before it is the turn of the other work
 BLOCKS = 16  # of each work, before it is the turn of another thing
-WORK = ["--sessions", 1, "--transactions", BLOCK, "--seconds", 10, "--tls", 1, "--authenticated", 1, "--headers", 18, "--messages", MESSAGES]
+RUN = ["--sessions", 1, "--transactions", BLOCK, "--seconds", 10]
+WORK = [*RUN, "--tls", 1, "--authenticated", 1, "--headers", 18, "--messages", MESSAGES]
 LEAST = 5  # rounds
 WARM = 20  # blocks
 RESAMPLES = 500  # there are many pairs
@@ -154,8 +157,8 @@ class Figures:
 
     def whole(self):
         """The full work at the usual settings."""
-        full = [pair[0] for name, pairs in self.pairs.items() for pair in pairs if self.things[name].dear == ("default", [])]
-        return statistics.median(full)
+        usual = [name for name, thing in self.things.items() if thing.dear == ("default", [])]
+        return statistics.median(dear for name in usual for dear, _ in self.pairs[name])
 
     def price(self, name):
         """In us a message: estimate and interval."""
