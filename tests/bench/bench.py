@@ -95,8 +95,8 @@ def bench_prices(report, options, folder, redis):
     figures = prices.measure(folder, redis, options.limit, progress)
     whole, found = figures.whole(), figures.prices()
     report.keep("prices", {"whole_us": whole, "prices": found, "pairs": figures.pairs})
-    rounds = len(next(iter(figures.pairs.values())))
-    report.heading(f"The price of each thing, CPU us a message ({rounds} rounds; all: {whole:.1f})")
+    count = len(next(iter(figures.pairs.values())))
+    report.heading(f"The price of each thing, CPU us a message ({count} pairs; all: {whole:.1f})")
     report.row("", "us", "of all", "95 % interval")
     for name, price in found.items():
         interval = f"{price['low']:.2f} to {price['high']:.2f}"

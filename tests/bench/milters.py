@@ -70,10 +70,10 @@ class Bare:
 class Full(Milterscope):
     """Supervisor, filter and pusher, at the default settings but for these."""
 
-    def __init__(self, folder, redis, name="milterscope", **changes):
+    def __init__(self, folder, redis, name="milterscope", instance="bench", **changes):
         self.name = name
         changes = merged({"redis": {"push_interval": 1.0}}, changes)
-        super().__init__(Site(folder, redis.url, "bench", Postfix.account()["group"], **changes))
+        super().__init__(Site(folder, redis.url, instance, Postfix.account()["group"], **changes))
         self.socket = self.site.milter_socket
         self.log = self.logs()[0]
 

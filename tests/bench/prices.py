@@ -1,13 +1,16 @@
-"""The price list: what each event, macro and kind of header that the filter asks for costs it, in CPU time for a message.
+"""The price list: what each event, macro and kind of header that the filter asks for costs it, in CPU time for a
+message.
 
-The filter is driven with the full work and with the work without one thing, a few messages of each at a time, in an order drawn anew;
-what can't be left out is said once more instead. One session goes on at a time: when sessions overlap, who waits for whom makes more of a
-difference than most things cost. What there is to be asked for, the filters say themselves in their negotiation: there are several of
-them, each with other settings, since some things are asked for only where somebody wants them.
+The filter is driven with the full work and with the work without one thing, a few messages of each at a time, in an
+order drawn anew; what can't be left out is said once more instead. One session goes on at a time, and both sides of
+it run on one processor: who waits for whom, and whether a processor has to wake another one up, makes more of a
+difference than most things cost. What there is to be asked for, the filters say themselves in their negotiation:
+there are several of them, each with other settings, since some things are asked for only where somebody wants them.
 """
 
 import contextlib
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -24,9 +27,11 @@ from milters import Full, cpu_seconds
 MESSAGES = 4  # of a session
 BLOCK = 5 * MESSAGES  # that are driven before it is the turn of the other work
 BLOCKS = 16  # of each work, before it is the turn of another thing
-WORK = ["--sessions", 1, "--transactions", BLOCK, "--tls", 1, "--authenticated", 1, "--headers", 18, "--messages", MESSAGES]
+RUN = ["--sessions", 1, "--transactions", BLOCK, "--seconds", 10]
+WORK = [*RUN, "--tls", 1, "--authenticated", 1, "--headers", 18, "--messages", MESSAGES]
 LEAST = 5  # rounds
 WARM = 20  # blocks
+RESAMPLES = 500  # there are many pairs
 ALL_SETS = ["client", "sender_domain", "recipient_domain", "user", "unknown_recipient", "helo"]
 # In this order a filter is looked for that asks for a thing.
 SETTINGS = {
@@ -104,14 +109,22 @@ def things(wanted):
     yield Thing("milter.body", ("body", []), ("default", []))
 
 
+def bind(pid, processor):
+    """All threads of a process; those to come do as these do."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread), {processor})
+
+
 class Driver:
     """A load generator that does its work block by block."""
 
-    def __init__(self, milter, options):
+    def __init__(self, milter, options, processor):
         words = [program("kit/milter-load"), "--turns", *WORK, *options, f"unix:{milter.socket}"]
         self.filter = milter.filter
         # When this process is killed, it finds no more lines, and ends.
         self.popen = subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        bind(self.popen.pid, processor)
 
     def block(self):
         """CPU time of the filter for a message, in us."""
@@ -122,8 +135,8 @@ class Driver:
         if not line:
             raise RuntimeError(f"{' '.join(self.popen.args)} ended with status {self.popen.wait()}")
         figures = json.loads(line)
-        if figures["stopped"] > 0:
-            raise RuntimeError(f"the filter stopped a message: {' '.join(self.popen.args)}")
+        if figures["stopped"] + figures["errors"] > 0 or figures["transactions"] < BLOCK:
+            raise RuntimeError(f"{' '.join(self.popen.args)} was not answered well: {figures}")
         return (cpu_seconds(self.filter) - before) / figures["transactions"] * 1e6
 
     def __enter__(self):
@@ -144,13 +157,13 @@ class Figures:
 
     def whole(self):
         """The full work at the usual settings."""
-        full = [pair[0] for name, pairs in self.pairs.items() for pair in pairs if self.things[name].dear == ("default", [])]
-        return statistics.median(full)
+        usual = [name for name, thing in self.things.items() if thing.dear == ("default", [])]
+        return statistics.median(dear for name in usual for dear, _ in self.pairs[name])
 
     def price(self, name):
         """In us a message: estimate and interval."""
         dear, cheap = zip(*self.pairs[name])
-        ratio, base = stats.ratio(dear, cheap), statistics.median(cheap) * self.things[name].share
+        ratio, base = stats.ratio(dear, cheap, RESAMPLES), statistics.median(cheap) * self.things[name].share
         return {key: base * (ratio[key] - 1) for key in ("estimate", "low", "high")}
 
     def prices(self):
@@ -164,33 +177,34 @@ def negotiated(milter):
         return wire.negotiate()
 
 
-def start_milters(stack, folder, redis):
-    """{name: filter}."""
+def start_milters(stack, folder, redis, processor):
+    """{name: milterscope with these settings}."""
     milters = {}
     for number, (name, changes) in enumerate(SETTINGS.items()):
         place = fleet.place(folder, f"price{number}")
         spam = {"authserv_ids": ["mx.example.org"]}  # they stand in what is sent
-        milters[name] = stack.enter_context(Full(place, redis, name, spam=spam, **changes))
+        milters[name] = stack.enter_context(Full(place, redis, name, instance=f"bench-{number}", spam=spam, **changes))
+        bind(milters[name].filter, processor)
     return milters
 
 
-def pair(drivers, turn):
-    """CPU times of the dear and the cheap work, a block of one and a block of the other in turn."""
-    took = ([], [])
+def pairs(drivers, turn):
+    """CPU times of the dear and the cheap work, a moment apart."""
     for _ in range(BLOCKS):
+        took = [0, 0]
         for which in turn.sample((0, 1), 2):
-            took[which].append(drivers[which].block())
-    return tuple(map(statistics.median, took))
+            took[which] = drivers[which].block()
+        yield tuple(took)
 
 
 def measure(folder, redis, limit, say):
     """Rounds until the time is over."""
-    turn, end = random.Random(3), time.monotonic() + limit
+    turn, end, processor = random.Random(3), time.monotonic() + limit, max(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
-        milters = start_milters(stack, folder, redis)
+        milters = start_milters(stack, folder, redis, processor)
         figures, drivers = Figures(things({name: negotiated(milter) for name, milter in milters.items()})), {}
         for thing in figures.things.values():
-            works = [Driver(milters[milter], options) for milter, options in (thing.dear, thing.cheap)]
+            works = [Driver(milters[milter], options, processor) for milter, options in (thing.dear, thing.cheap)]
             drivers[thing.name] = list(map(stack.enter_context, works))
         for driver in (driver for works in drivers.values() for driver in works):
             for _ in range(WARM):
@@ -200,5 +214,5 @@ def measure(folder, redis, limit, say):
             rounds += 1
             say(f"prices, round {rounds}")
             for name in turn.sample(list(drivers), len(drivers)):
-                figures.pairs[name].append(pair(drivers[name], turn))
+                figures.pairs[name] += pairs(drivers[name], turn)
     return figures

@@ -14,12 +14,12 @@ import time
 RESAMPLES = 10000
 
 
-def ratio(numerators, denominators):
+def ratio(numerators, denominators, resamples=RESAMPLES):
     """Paired ratio with its 95 % interval: a dict of estimate, low, high, rounds."""
     logs = [math.log(a / b) for a, b in zip(numerators, denominators, strict=True)]
     draw = random.Random(1)
-    medians = sorted(statistics.median(draw.choices(logs, k=len(logs))) for _ in range(RESAMPLES))
-    low, high = medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES)]
+    medians = sorted(statistics.median(draw.choices(logs, k=len(logs))) for _ in range(resamples))
+    low, high = medians[int(0.025 * resamples)], medians[int(0.975 * resamples)]
     return {
         "estimate": math.exp(statistics.median(logs)),
         "low": math.exp(low),

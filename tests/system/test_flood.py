@@ -17,8 +17,8 @@ from test_top import DROPPED, RECORDS, events, rows, started, top
 FLOOD = int(os.environ.get("FLOOD", "20000"))
 MESSAGES = FLOOD * 10 // 9
 BEGIN = max(MESSAGES // 10, 10000)  # after so many, what is allocated once has been
-# kB that a process may have more at the end than after BEGIN messages. In its first 20 s the exporter makes room for the hours before, of
-# which there is nothing yet: 1300, with mail or without.
+# kB that a process may have more at the end than after BEGIN messages. The exporter makes room for the hours before, though there is
+# nothing of them, in its first 20 s, and once more when it reads them again after 10 minutes: 1300 each, with mail or without.
 GROWTH = 2048
 SAMPLE = 1.0  # seconds
 DAY = 24  # hours; a flood may outlast the hour that it begins in
