@@ -16,7 +16,7 @@ Header = namedtuple(
     "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at "
     "process_bytes names_checksum boot_id "
     "checksum "
-    "id_high id_low state starts begun_ms server ahead clean domains_at unused copy_checksum",
+    "id_high id_low state starts begun_ms server ahead clean domains_at run_before copy_checksum",
 )
 RUNNING, SETTLING = 1, 2
 DOMAINS = struct.Struct("<QII")  # shown, count, unused; then so many of these
