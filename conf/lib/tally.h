@@ -70,9 +70,9 @@ struct tally_header {
     _Atomic uint32_t ahead; /* enum tally_ahead */
 
     /* Only in a copy. */
-    uint32_t clean;      /* 1: made at a clean stop, nothing was counted since */
-    uint32_t domains_at; /* offset of the table, not only in a copy; 0: there is none */
-    uint32_t unused;
+    uint32_t clean;         /* 1: made at a clean stop, nothing was counted since */
+    uint32_t domains_at;    /* offset of the table, not only in a copy; 0: there is none */
+    uint32_t run_before;    /* half of the number of the run whose totals these were; not only in a copy */
     uint64_t copy_checksum; /* of totals and names */
 
     uint64_t run; /* random: tells this run from any other, also from one that took over a copy of this file */

@@ -209,6 +209,8 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
             atomic_store(&header->id[i], atomic_load(&from->id[i]));
         atomic_store(&header->starts, atomic_load(&from->starts));
         atomic_store(&header->server, atomic_load(&from->server));
+        bool goes_on = inheritance->keep_base && inheritance->settling; /* nothing was pushed since */
+        header->run_before = goes_on ? from->run_before : (uint32_t)from->run;
         atomic_store(&header->ahead, inheritance->keep_base ? atomic_load(&from->ahead) : (unsigned)tally_kept_only);
     } else {
         tally_file_new_id(header);

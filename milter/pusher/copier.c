@@ -111,6 +111,7 @@ bool copier_start(const struct tally *tally, const char *state_directory, struct
     pthread_condattr_t monotonic;
     pthread_t thread;
     self.tally = tally;
+    self.ahead = atomic_load(&tally->header->ahead) != tally_kept_only; /* no copy takes away the mark that is there */
     snprintf(self.directory, sizeof self.directory, "%s", state_directory);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

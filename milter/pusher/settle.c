@@ -3,6 +3,7 @@
 
 #include "conf/lib/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void settle_owner(const struct tally *tally, char *owner)
@@ -19,6 +20,7 @@ void settle_ask(struct redis *redis, const char *instance)
     snprintf(counters, sizeof counters, "ms1:{%s}:counters", instance);
     redis_command(redis, 3, (const char *const[]){"HGET", meta, "owner"}, NULL);
     redis_command(redis, 2, (const char *const[]){"HGETALL", counters}, NULL);
+    redis_command(redis, 3, (const char *const[]){"HGET", meta, "run"}, NULL);
 }
 
 void settle_ask_identity(struct redis *redis)
@@ -97,6 +99,13 @@ static bool read_totals(const struct tally *tally, const struct redis_reply *rep
     return whole;
 }
 
+/* Was it the run that made the copy who pushed last? A clone of this machine has the same tally id, and counts of its own. */
+static bool is_of_run(const struct redis_reply *run, uint32_t run_before)
+{
+    return redis_reply_kind(run) == redis_string &&
+           (uint32_t)strtoull(redis_reply_text(run, NULL), NULL, 16) == run_before;
+}
+
 const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally, uint64_t server)
 {
     const struct redis_reply *owner = redis_reply(redis, 0);
@@ -108,7 +117,8 @@ const struct redis_reply *settle_take(const struct redis *redis, const struct ta
     if (redis_reply_kind(counters) != redis_array)
         return counters;
     tally_id_text(tally, id);
-    bool is_same = server != 0 && server == atomic_load(&tally->header->server);
+    bool is_same = server != 0 && server == atomic_load(&tally->header->server) &&
+                   is_of_run(redis_reply(redis, 2), tally->header->run_before);
     if (is_same && redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0 &&
         read_totals(tally, counters, known)) {
         tally_raise(tally, known);

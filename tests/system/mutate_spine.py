@@ -12,7 +12,7 @@ from mutate import PLACE, TOP, TREE, build, copy_tree, run
 
 # What is taken away, in which file, the words there, and what stands in their place.
 SAFEGUARDS = [
-    ("the floor under what is shown", "exporter/serve/shown.c", "totals[i] = floor[i];", ";"),
+    ("the floor under what is shown", "exporter/serve/shown.c", "domains_raise(values->totals, &values->domains, totals, domains);", ";"),
     ("the lease of the writer", "milter/pusher/push.lua", "if owner and not ours and lease > 0 then", "if false then"),
     (
         "totals instead of differences",
@@ -29,8 +29,8 @@ SAFEGUARDS = [
     (
         "the tally of the run before",
         "conf/lib/tally_make.c",
-        "if (run != NULL && strcmp(run->boot_id, boot_id) == 0) {",
-        "if (run != NULL)\n        return (struct tally_inheritance){.from = load(state_directory, true, warning)};\n    if (false) {",
+        "if (is_of_boot(run, boot_id) && !left_behind) {",
+        "if (is_of_boot(run, boot_id) && !left_behind)\n        return (struct tally_inheritance){.from = copy};\n    if (false) {",
     ),
     (
         "time to drain in a planned restart",

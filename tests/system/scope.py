@@ -183,9 +183,9 @@ def replace(file, by):
 
 
 def is_kept(site):
-    """Is all that is shown of the totals held by the Redis server that the copy on the disk names?"""
-    run, copy = Tally(site.run_directory).header, Tally(site.state_directory).header
-    return run.server == copy.server != 0 and run.ahead == copy.ahead == 0
+    """Is all that is shown of the totals held by the Redis server that the copy on the disk names, and is it of this run?"""
+    now, copy = Tally(site.run_directory).header, Tally(site.state_directory).header
+    return now.run == copy.run and now.server == copy.server != 0 and now.ahead == copy.ahead == 0
 
 
 def the_machine_starts(site):

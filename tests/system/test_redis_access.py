@@ -15,7 +15,7 @@ from kit.servers import Redis
 from kit.tally import FILE, Tally
 from kit.wait import wait_until
 from load import messages
-from scope import Scope, passed, site_in, the_machine_starts
+from scope import Scope, is_kept, passed, site_in, the_machine_starts
 from truth import metric
 from watch import Watch
 
@@ -246,6 +246,31 @@ def test_clone_waits_and_takes_over(own_parts, other_redis, other_fleet, clone, 
     wait_error(first, "fenced")
     assert passed(counters(other_redis, second)) == expected
     assert (first.passed(), second.passed()) == (25, expected)
+
+
+def test_clone_goes_on_where_power_failed(own_parts, other_redis):
+    """One with a copy of our disk: it has our tally id, and counts mail of its own under it. That is not ours to raise."""
+    first = own_parts.start(Scope(site_in(own_parts, "power_first", other_redis.url)))
+    messages(first, 10, refused=0, aborted=0)
+    in_step(other_redis, first)
+    wait_until(lambda: is_kept(first.site), "what is shown is kept by Redis")
+    site = site_in(own_parts, "power_second", other_redis.url)
+    site.instance = first.site.instance
+    site.write(instance=site.instance)
+    (site.state_directory / FILE).write_bytes(Tally(first.site.state_directory).of_another_boot().data)
+    before = first.tally().id
+    first.kill()
+    second = own_parts.start(Scope(site))
+    messages(second, 20, refused=0, aborted=0)
+    in_step(other_redis, second)
+    assert (second.tally().id, second.passed()) == (before, 30)  # as from a machine that took the place of ours
+    the_machine_starts(first.site)
+    first.start()
+    first.wait_said("Redis does not hold them: a new tally begins at 0")
+    assert first.tally().id != before
+    assert first.passed() == 0
+    wait_error(first, "fenced")
+    assert passed(counters(other_redis, second)) == 30
 
 
 # ---- values, of which nothing tells that they are others ----

@@ -42,7 +42,8 @@ static void fake_command(struct redis *redis, size_t count, const char *const *a
 
 #include <cmocka.h>
 
-enum { SERVER = 4711 };
+enum { SERVER = 4711, RUN_BEFORE = 0x49abcdef };
+#define RUN   "$16\r\n0123456749abcdef\r\n"
 #define ID    "0123456789abcdeffedcba9876543210"
 #define OWNER "$69\r\n" ID ":a09da96c-e5bf-4353-bcbc-3915bf7e66ea\r\n"
 
@@ -57,6 +58,7 @@ static int begin(void **state)
     atomic_store(&tally.totals[SERIES_0(push_total)], 13);
     atomic_store(&tally.header->state, tally_settling);
     atomic_store(&tally.header->server, SERVER);
+    tally.header->run_before = RUN_BEFORE;
     logged[0] = asked[0] = '\0';
     *state = &tally;
     return 0;
@@ -70,17 +72,25 @@ static int end(void **state)
     return 0;
 }
 
-/* The server says this to the two questions. */
-static void answer(const char *said)
+/* The server says this to as many questions. */
+static void answer_all(size_t questions, const char *said)
 {
     static const char *const ping[] = {"PING"};
     redis_pipeline_clear(&answers);
     struct redis_reader *reader = redis_reader_new();
-    redis_pipeline_add(&answers, 1, ping, NULL);
-    redis_pipeline_add(&answers, 1, ping, NULL);
+    for (size_t i = 0; i < questions; i++)
+        redis_pipeline_add(&answers, 1, ping, NULL);
     assert_null(redis_pipeline_take(&answers, reader, said, strlen(said)));
-    assert_int_equal(answers.replied, 2);
+    assert_int_equal(answers.replied, questions);
     redis_reader_free(reader);
+}
+
+/* To the first two; and that the run which made the copy pushed last. */
+static void answer(const char *said)
+{
+    char all[2048];
+    snprintf(all, sizeof all, "%s" RUN, said);
+    answer_all(3, all);
 }
 
 static uint64_t total(const struct tally *tally, unsigned i)
@@ -98,7 +108,8 @@ static void test_questions(void **state)
     char owner[80];
     memset(owner, 'x', sizeof owner);
     settle_ask(NULL, "mx1.example.org");
-    assert_string_equal(asked, "HGET ms1:{mx1.example.org}:meta owner\nHGETALL ms1:{mx1.example.org}:counters\n");
+    assert_string_equal(asked, "HGET ms1:{mx1.example.org}:meta owner\nHGETALL ms1:{mx1.example.org}:counters\n"
+                               "HGET ms1:{mx1.example.org}:meta run\n");
     struct tally *tally = *state;
     strcpy(tally->header->boot_id, "a09da96c-e5bf-4353-bcbc-3915bf7e66ea");
     settle_owner(tally, owner);
@@ -213,6 +224,25 @@ static void test_another_server(void **state)
         assert_false(is_settling(tally));
         assert_int_equal(total(tally, SERIES_0(push_total)), 3);
         if (i + 1 < sizeof servers / sizeof servers[0])
+            form_free(tally);
+    }
+}
+
+/* A clone of this machine, or nobody that tells who it was, pushed last: what Redis holds is not what was counted here. */
+static void test_another_run(void **state)
+{
+    static const char *const runs[] = {"$16\r\n0123456700000000\r\n", "$-1\r\n", "$0\r\n\r\n", "-WRONGTYPE no\r\n"};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        char said[512], id[33];
+        assert_int_equal(i > 0 ? begin(state) : 0, 0);
+        struct tally *tally = *state;
+        snprintf(said, sizeof said, OWNER "*2\r\n$22\r\nmilterscope_push_total\r\n$2\r\n17\r\n%s", runs[i]);
+        answer_all(3, said);
+        assert_null(settle_take(NULL, tally, SERVER));
+        assert_int_equal(total(tally, SERIES_0(push_total)), 3);
+        tally_id_text(tally, id);
+        assert_string_not_equal(id, ID);
+        if (i + 1 < sizeof runs / sizeof runs[0])
             form_free(tally);
     }
 }
@@ -346,7 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_questions), TEST(test_raised), TEST(test_reset), TEST(test_not_whole), TEST(test_another_server),
-        TEST(test_identity),  TEST(test_errors), TEST(test_wait),  TEST(test_domains),
+        TEST(test_identity),  TEST(test_errors), TEST(test_wait),  TEST(test_domains),   TEST(test_another_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,22 @@ static void test_next_run(void **state)
     assert_int_equal(files_in(made->run), 1);
 }
 
+/* Whose totals they were is told on: while they settle nobody else can have pushed them. */
+static void test_whose_totals(void **state)
+{
+    struct made *made = *state;
+    make(made);
+    uint32_t first = (uint32_t)made->tally.header->run;
+    assert_int_equal(made->tally.header->run_before, 0);
+    make(made);
+    uint32_t second = (uint32_t)made->tally.header->run;
+    assert_int_equal(made->tally.header->run_before, first);
+    atomic_store(&made->tally.header->state, tally_settling);
+    make(made);
+    assert_int_not_equal((uint32_t)made->tally.header->run, second);
+    assert_int_equal(made->tally.header->run_before, first);
+}
+
 /* ---- other builds ---- */
 
 static void take_unknown(void *context, const char *name, uint64_t value)
@@ -482,22 +498,12 @@ static void test_copy_checksum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PLACES_TEST(test_first),
-        PLACES_TEST(test_next_run),
-        PLACES_TEST(test_other_build),
-        PLACES_TEST(test_empty_build),
-        PLACES_TEST(test_there_and_back),
-        PLACES_TEST(test_earlier_boot),
-        PLACES_TEST(test_clean_copy),
-        PLACES_TEST(test_copy_of_before),
-        PLACES_TEST(test_ahead_copy),
-        PLACES_TEST(test_ahead_and_clean),
-        PLACES_TEST(test_kept_over_a_restart),
-        PLACES_TEST(test_run_before_copy),
-        PLACES_TEST(test_copy_of_later_run),
-        PLACES_TEST(test_damaged),
-        PLACES_TEST(test_both_damaged),
-        PLACES_TEST(test_copy_checksum),
+        PLACES_TEST(test_first),           PLACES_TEST(test_next_run),          PLACES_TEST(test_whose_totals),
+        PLACES_TEST(test_other_build),     PLACES_TEST(test_empty_build),       PLACES_TEST(test_there_and_back),
+        PLACES_TEST(test_earlier_boot),    PLACES_TEST(test_clean_copy),        PLACES_TEST(test_copy_of_before),
+        PLACES_TEST(test_ahead_copy),      PLACES_TEST(test_ahead_and_clean),   PLACES_TEST(test_kept_over_a_restart),
+        PLACES_TEST(test_run_before_copy), PLACES_TEST(test_copy_of_later_run), PLACES_TEST(test_damaged),
+        PLACES_TEST(test_both_damaged),    PLACES_TEST(test_copy_checksum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
