@@ -326,7 +326,8 @@ void session_mail(struct session *session, char *const *arguments, const char *a
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
     message->source = peer_source(&session->peer, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
-    message->spam.milters_on_top = session->peer.mta == mta_sendmail;
+    /* What a content filter wrote came with the message: sendmail puts it nowhere. */
+    message->spam.milters_on_top = session->peer.mta == mta_sendmail && !session->reinjected;
     report_sender(&session->report, sender);
     if (message->source == source_bounce)
         coverage_saw_bounce(session->tally, session->peer.mta);
