@@ -261,7 +261,8 @@ static void count_message(const struct session *session, const struct message *m
 /* The same for the open sets. */
 static void report_end(struct session *session, const struct message *message, enum label_verdict verdict)
 {
-    bool spam = verdict == verdict_passed && spam_verdict(&message->spam) == spam_spam;
+    bool is_scanned = verdict == verdict_passed && session->settings->spam_scanner == (int64_t)scanner_milter;
+    bool spam = is_scanned && spam_verdict(&message->spam) == spam_spam;
     report_message(&session->report, message->accepted + refused(message), refused(message), spam ? ring_spam : 0);
 }
 
