@@ -2,6 +2,7 @@
  * table, as the catalogue has it. */
 #include "exporter/serve/page.h"
 
+#include "conf/lib/observable.h"
 #include "exporter/serve/fleet.h"
 #include "exporter/serve/tops.h"
 
@@ -47,22 +48,39 @@ static void write_cell(FILE *out, uint64_t value)
     fprintf(out, "<td%s>%" PRIu64 "</td>", value == 0 ? " class=zero" : "", value);
 }
 
+/* The cells of a row; nothing where the filter can see none of them. */
+static void write_row(FILE *out, const struct snapshot *values, const struct metric *metric, unsigned row,
+                      unsigned width)
+{
+    unsigned hidden = 0;
+    for (unsigned slot = row * width; slot < (row + 1) * width; slot++)
+        hidden += observable_hides_series(values, metric, slot);
+    if (hidden == width)
+        return;
+    fprintf(out, "<tr><td>%s</td>", metric->labels[0]->values[row]);
+    for (unsigned slot = row * width; slot < (row + 1) * width; slot++) {
+        if (observable_hides_series(values, metric, slot))
+            fputs("<td></td>", out);
+        else
+            write_cell(out, values->totals[metric->first + slot]);
+    }
+    fputs("</tr>\n", out);
+}
+
 /* Rows are the values of the first label, columns those of the second, or one column where there is none. */
-static void write_table(FILE *out, const char *title, const struct metric *metric, const uint64_t *totals)
+static void write_table(FILE *out, const char *title, const struct metric *metric, const struct snapshot *values)
 {
     const struct label_set *rows = metric->labels[0];
     const struct label_set *columns = metric->label_count > 1 ? metric->labels[1] : NULL;
     unsigned width = columns != NULL ? columns->count : 1;
+    if (observable_hides(values, metric))
+        return;
     fprintf(out, "<h2>%s</h2>\n<table>\n<tr><th>%s</th>", title, rows->label);
     for (unsigned column = 0; column < width; column++)
         fprintf(out, "<th>%s</th>", columns != NULL ? columns->values[column] : "total");
     fputs("</tr>\n", out);
-    for (unsigned row = 0; row < rows->count; row++) {
-        fprintf(out, "<tr><td>%s</td>", rows->values[row]);
-        for (unsigned column = 0; column < width; column++)
-            write_cell(out, totals[metric->first + row * width + column]);
-        fputs("</tr>\n", out);
-    }
+    for (unsigned row = 0; row < rows->count; row++)
+        write_row(out, values, metric, row, width);
     fputs("</table>\n", out);
 }
 
@@ -169,7 +187,7 @@ void page_write(FILE *out, const char *instance, const struct view *view, struct
     if (view->fleet != NULL)
         write_instances(out, view->fleet);
     for (size_t i = 0; view->values.has_totals && i < sizeof figures / sizeof figures[0]; i++)
-        write_table(out, figures[i].title, &catalogue[figures[i].metric], view->values.totals);
+        write_table(out, figures[i].title, &catalogue[figures[i].metric], &view->values);
     for (int set = 0; tops != NULL && set < top_COUNT; set++)
         write_top(out, tops, (enum top_set)set);
     fputs(

@@ -261,7 +261,8 @@ static void count_message(const struct session *session, const struct message *m
 /* The same for the open sets. */
 static void report_end(struct session *session, const struct message *message, enum label_verdict verdict)
 {
-    bool spam = verdict == verdict_passed && spam_verdict(&message->spam) == spam_spam;
+    bool is_scanned = verdict == verdict_passed && session->settings->spam_scanner == (int64_t)scanner_milter;
+    bool spam = is_scanned && spam_verdict(&message->spam) == spam_spam;
     report_message(&session->report, message->accepted + refused(message), refused(message), spam ? ring_spam : 0);
 }
 
@@ -326,7 +327,8 @@ void session_mail(struct session *session, char *const *arguments, const char *a
     message->null_sender = *sender == '\0' || strcmp(sender, "<>") == 0;
     message->source = peer_source(&session->peer, sender, auth_type);
     message->declared_bytes = declared_size(arguments + 1);
-    message->spam.milters_on_top = session->peer.mta == mta_sendmail;
+    /* What a content filter wrote came with the message: sendmail puts it nowhere. */
+    message->spam.milters_on_top = session->peer.mta == mta_sendmail && !session->reinjected;
     report_sender(&session->report, sender);
     if (message->source == source_bounce)
         coverage_saw_bounce(session->tally, session->peer.mta);

@@ -152,6 +152,16 @@ def test_privacy(own_parts, redis, postfix, milter_socket):
     assert b"127.0.1.0/24" in kept and not [word for word in (b"127.0.1.1", b"127.0.1.2", b"192.0.2.77") if word in kept]
 
 
+@pytest.mark.parametrize("scanner", ["none", "log", "reinjection"])
+def test_headers_that_are_not_read(own_parts, redis, postfix, milter_socket, scanner):
+    """Where no scanner works before us they are the sender's, in lists as in spam_verdicts_total."""
+    changes = {"spam": {"scanner": scanner}, "milter": {"reinjection": ["127.0.0.1:1"]}}
+    node = started(own_parts, f"scanner_{scanner}", redis, milter_socket, postfix.account()["group"], **changes)
+    one_mail(postfix, "a@ext.test", ["alice@example.test"], spam=True)
+    for set in ("client", "recipient_domain"):
+        wait_rows(node.exporter, set, {"127.0.0.1" if set == "client" else "example.test": (1, 1, 0, 0)})
+
+
 # ---- questions ----
 
 

@@ -114,9 +114,24 @@ static void test_figures(void **state)
     expect("href=\"/metrics\"");
 }
 
+/* As in /metrics: what the filter cannot see is not there, until it has been counted. */
+static void test_hidden(void **state)
+{
+    (void)state;
+    struct view *view = live_view();
+    view->values.gauges[gauge_observable + part_early_refusals] = 0;
+    view->values.gauges[gauge_observable + part_spam] = 0;
+    view->values.totals[SERIES_2(rejects_total, class_policy, reply_5xx)] = 7;
+    write_page("sm1", view);
+    expect("<tr><td>user_unknown</td><td class=zero>0</td><td class=zero>0</td></tr>\n"
+           "<tr><td>policy</td><td></td><td>7</td></tr>\n</table>");
+    expect_not("relay_denied");
+    expect_not("spam verdict");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_nothing_is_html),
-                                       cmocka_unit_test(test_figures)};
+                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_hidden)};
     return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -159,6 +159,11 @@ static void test_reinjection(void **state)
          HOPS("1.0", 0)},
         {"second pass", BACK SCANNED,
          SERIES("spam_verdicts_total", "source='authenticated',verdict='spam'", 1) SCORE("8.0", 7000000)},
+        {"where the scanner puts its own, also with sendmail",
+         "listener 127.0.0.1|connect 192.0.2.1,1025 8.17.1" BEGIN
+         "|header X-Bogosity: Ham, forged|header X-Bogosity: Spam|"
+         "header X-Virus-Status: Clean|header X-Virus-Status: Infected|eom|close",
+         SPAM("spam")},
         {"second pass, given up", BACK "|mail <a@b>|rcpt|data|header X-Spam-Status: Yes, score=7|abort|close", ""},
     };
     static const struct row unscanned[] = {
