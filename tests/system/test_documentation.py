@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import textwrap
 
 import pytest
 import yaml
@@ -245,6 +246,17 @@ def test_readme_names_files_that_exist(installed):
     assert [word for word in sorted(files) if not (TOP / word).exists()] == []
     handed_out = {word for word in words if word.startswith("/usr/share/milterscope/")}
     assert handed_out and all(os.path.exists(f"{installed}{word}") for word in handed_out)
+
+
+def test_readme_sample_takes_effect_at_a_reload(folder):
+    """All that it sets, as it says."""
+    file = folder / "site.yaml"
+    block = re.search(r"^    trusted_networks:.*\n(?:    .*\n)+", README, flags=re.MULTILINE).group()
+    file.write_text(textwrap.dedent(block))
+    usual = printed("/dev/null")
+    changed = [path for path, value in printed(file).items() if value != usual[path]]
+    assert len(changed) == 5
+    assert {options()[path]["reload"] for path in changed} == {"live"}
 
 
 def test_readme_repeats_the_snippets():
