@@ -31,6 +31,7 @@ enum {
     TALLY_VERSION = 2,
     TALLY_PROCESSES = 16,       /* supervisor, pusher, filters that drain */
     TALLY_STALE_MS = 10 * 1000, /* a heartbeat older than this is not a live process */
+    TALLY_ALONE_MS = 20 * 1000, /* nothing was kept for so long: there is no pusher that could */
     TALLY_SETTLE_MS = 60 * 1000 /* how long totals may wait for Redis after a power failure */
 };
 
@@ -65,14 +66,16 @@ struct tally_header {
     _Atomic uint32_t state;   /* enum tally_state */
     _Atomic uint32_t starts;  /* starts of the pusher: the epoch of its writes */
     _Atomic int64_t begun_ms; /* CLOCK_BOOTTIME when the supervisor made this file */
-    _Atomic uint64_t
-        server; /* the Redis server, as long as it holds what it took, that keeps the totals; 0: not known */
-    _Atomic uint32_t ahead; /* enum tally_ahead */
+    _Atomic uint64_t server;  /* the Redis server that keeps the totals, in this life of it; 0: not known */
+    _Atomic int64_t kept_ms;  /* CLOCK_BOOTTIME when totals were last kept */
+    _Atomic uint32_t ahead;   /* enum tally_ahead */
+    uint32_t anonymous;       /* 1: in memory without a file, which no reader finds */
 
     /* Only in a copy. */
-    uint32_t clean;         /* 1: made at a clean stop, nothing was counted since */
-    uint32_t domains_at;    /* offset of the table, not only in a copy; 0: there is none */
-    uint32_t run_before;    /* half of the number of the run whose totals these were; not only in a copy */
+    uint32_t clean;      /* 1: made at a clean stop, nothing was counted since */
+    uint32_t domains_at; /* offset of the table, not only in a copy; 0: there is none */
+    uint32_t run_before; /* half of the number of the run whose totals these were; not only in a copy */
+    uint32_t unused;
     uint64_t copy_checksum; /* of totals and names */
 
     uint64_t run; /* random: tells this run from any other, also from one that took over a copy of this file */
@@ -222,8 +225,8 @@ struct tally_view *tally_view_open(const char *directory, struct failure *failur
 void tally_view_close(struct tally_view *view);
 
 /* The copy in a state directory, for readers that find no tally: what is shown of it are the totals of a clean stop. One of an earlier
- * boot that is not clean has no totals to be shown, and neither has Redis, before milterscope has settled them. One of this
- * boot tells nothing: NULL, as where there is none, with *failure. */
+ * boot that is not clean has no totals to be shown, and neither has Redis, before milterscope has settled them. One of a
+ * tally without a file tells nothing: NULL, as where there is none, with *failure. */
 struct tally_view *tally_view_open_copy(const char *state_directory, struct failure *failure);
 
 /* Has the file been replaced since it was opened (a new supervisor)? Then open it again. */
@@ -232,7 +235,8 @@ bool tally_view_outdated(const struct tally_view *view, const char *directory);
 /* Reads all values, by name, as the series of this build. has_totals is false while settling. false when the file was cut. */
 bool tally_view_read(const struct tally_view *view, struct snapshot *snapshot);
 
-/* The same with the totals that may be shown: their kept part, or all where the tally is ahead (enum tally_ahead). */
+/* The same with the totals that may be shown: their kept part, or all where the tally is ahead (enum tally_ahead), or where nothing
+ * was kept for TALLY_ALONE_MS while a process of it lives. */
 bool tally_view_read_kept(const struct tally_view *view, struct snapshot *snapshot);
 
 /* Does a process of it live (heartbeat not older than TALLY_STALE_MS)? */

@@ -224,6 +224,7 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
     if (getrandom(&header->run, sizeof header->run, 0) != (ssize_t)sizeof header->run)
         header->run = (uint64_t)tally_clock_ms();
     atomic_store(&header->begun_ms, tally_clock_ms());
+    atomic_store(&header->kept_ms, tally_clock_ms());
     atomic_store(&header->state, inheritance->settling ? tally_settling : tally_running);
 }
 

@@ -9,6 +9,7 @@ struct tally_inheritance {
     const struct tally_header *from; /* a checked tally, or NULL: begin at 0 */
     bool settling;                   /* it may be older than what Redis holds */
     bool keep_base;         /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
+    bool copy_is_clean;     /* the copy in the state directory still bears the mark of a clean stop */
     struct domains domains; /* the places of the new one, see tally_domains_plan; all free: without domains */
 };
 

@@ -110,9 +110,9 @@ static struct tally_inheritance inherit(const char *run_directory, const char *s
     if (left_behind)
         warn(warning, "the totals in %s are older than their copy, which is taken", run_directory);
     if (is_of_boot(run, boot_id) && !left_behind) {
-        bool settling = atomic_load(&run->state) == tally_settling;
+        bool settling = atomic_load(&run->state) == tally_settling, clean = copy != NULL && copy->clean == 1;
         free(copy);
-        return (struct tally_inheritance){.from = run, .settling = settling, .keep_base = true};
+        return (struct tally_inheritance){.from = run, .settling = settling, .keep_base = true, .copy_is_clean = clean};
     }
     free(run); /* of an earlier boot: the run directory was not on tmpfs, the copy is better */
     if (copy != NULL && copy->clean == 0 && atomic_load(&copy->ahead) != tally_kept_only) {
@@ -121,7 +121,8 @@ static struct tally_inheritance inherit(const char *run_directory, const char *s
         free(copy);
         copy = NULL;
     }
-    return (struct tally_inheritance){.from = copy, .settling = copy != NULL && copy->clean == 0};
+    bool clean = copy != NULL && copy->clean == 1;
+    return (struct tally_inheritance){.from = copy, .settling = copy != NULL && !clean, .copy_is_clean = clean};
 }
 
 static bool is_tmpfs(const char *directory)
@@ -229,7 +230,22 @@ static int make_anonymous(const struct tally_inheritance *inheritance, struct ta
         return -1;
     }
     tally_file_build(*header, inheritance);
+    (*header)->anonymous = 1;
     return fd;
+}
+
+/* From now on the copy is older than what will be counted. Where it cannot be told that, it would be gone on with after a power failure,
+ * as if nothing had been counted since: so what is counted now is another tally's. */
+static void age_copy(const char *state_directory, struct tally_inheritance *inheritance, struct failure *warning)
+{
+    struct failure unmarked;
+    if (!inheritance->copy_is_clean ||
+        tally_file_set_mark(state_directory, offsetof(struct tally_header, clean), 0, &unmarked))
+        return;
+    warn(warning, "%s; it cannot be gone on with: a new tally begins at 0", unmarked.text);
+    free((void *)(uintptr_t)inheritance->from);
+    inheritance->from = NULL;
+    inheritance->settling = inheritance->keep_base = false;
 }
 
 bool tally_make(const char *run_directory, const char *state_directory, const struct own_domains *own,
@@ -238,6 +254,7 @@ bool tally_make(const char *run_directory, const char *state_directory, const st
     struct tally_header *header;
     warning->text[0] = '\0';
     struct tally_inheritance inheritance = inherit(run_directory, state_directory, warning);
+    age_copy(state_directory, &inheritance, warning);
     tally_domains_plan(&inheritance, own);
     int fd = make_file(run_directory, &inheritance, &header, warning);
     *persistent = fd >= 0;
@@ -246,10 +263,6 @@ bool tally_make(const char *run_directory, const char *state_directory, const st
     free((void *)(uintptr_t)inheritance.from);
     if (fd < 0)
         return false;
-    /* From now on the copy is older than what will be counted. */
-    struct failure unmarked;
-    if (!tally_file_set_mark(state_directory, offsetof(struct tally_header, clean), 0, &unmarked))
-        warn(warning, "%s", unmarked.text);
     tally_file_bind(header, tally);
     tally->fd = fd;
     return true;

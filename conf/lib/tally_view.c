@@ -145,12 +145,10 @@ struct tally_view *tally_view_open(const char *directory, struct failure *failur
 
 struct tally_view *tally_view_open_copy(const char *state_directory, struct failure *failure)
 {
-    char boot_id[40];
     struct tally_view *view = tally_view_open(state_directory, failure);
-    tally_file_boot_id(boot_id);
-    if (view == NULL || view->file->clean == 1 || strcmp(boot_id, view->file->boot_id) != 0)
+    if (view == NULL || view->file->clean == 1 || view->file->anonymous == 0)
         return view;
-    fail(failure, EX_NOINPUT, "%s/%s: is not of a clean stop", state_directory, TALLY_FILE);
+    fail(failure, EX_NOINPUT, "%s/%s: is of a tally without a file", state_directory, TALLY_FILE);
     tally_view_close(view);
     return NULL;
 }
@@ -189,9 +187,19 @@ static struct tally_header *refresh(const struct tally_view *view)
     return now;
 }
 
+static bool lives(const struct tally_header *now)
+{
+    bool alive = false;
+    for (unsigned i = 0; i < TALLY_PROCESSES && !alive; i++)
+        alive = process_lives(tally_file_process_const(now, i), tally_clock_ms());
+    return alive;
+}
+
 /* Was the tally ahead when it was read, and is it still? */
 static bool is_ahead(const struct tally_view *view, struct tally_header *now)
 {
+    if (tally_clock_ms() - atomic_load(&now->kept_ms) > TALLY_ALONE_MS && lives(now))
+        return true;
     uint32_t ahead;
     return atomic_load(&now->ahead) == tally_is_ahead &&
            pread(view->fd, &ahead, sizeof ahead, offsetof(struct tally_header, ahead)) == (ssize_t)sizeof ahead &&
@@ -230,9 +238,7 @@ bool tally_view_read_kept(const struct tally_view *view, struct snapshot *snapsh
 bool tally_view_alive(const struct tally_view *view)
 {
     struct tally_header *now = refresh(view);
-    bool alive = false;
-    for (unsigned i = 0; now != NULL && i < TALLY_PROCESSES && !alive; i++)
-        alive = process_lives(tally_file_process_const(now, i), tally_clock_ms());
+    bool alive = now != NULL && lives(now);
     free(now);
     return alive;
 }

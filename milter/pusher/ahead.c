@@ -11,9 +11,14 @@ static struct {
     bool waits;                   /* until the copy names the server that does */
     bool covers;                  /* they hold all that was shown while the tally was ahead */
     bool pushing_covers;
-    int64_t kept_ms;  /* when totals were last kept */
     int64_t asked_ms; /* when the mark was asked for; 0: it was not */
 } self;
+
+/* In the tally, so that pushers which do not live long do not put it off. */
+static int64_t kept_ms(void)
+{
+    return atomic_load(&self.tally->header->kept_ms);
+}
 
 static uint32_t state(void)
 {
@@ -24,7 +29,6 @@ void ahead_start(const struct tally *tally)
 {
     memset(&self, 0, sizeof self);
     self.tally = tally;
-    self.kept_ms = tally_clock_ms();
     copier_mark(state() != tally_kept_only);
 }
 
@@ -45,7 +49,7 @@ static void keep(int64_t now_ms, bool is_seldom)
 {
     tally_keep(self.tally, self.totals);
     self.waits = false;
-    self.kept_ms = now_ms;
+    atomic_store(&self.tally->header->kept_ms, now_ms);
     if (state() == tally_is_ahead && !is_seldom)
         tally_end_ahead(self.tally);
     else if (state() != tally_is_ahead && self.covers && (state() == tally_ahead_ends || self.asked_ms != 0)) {
@@ -71,10 +75,10 @@ void ahead_tick(int64_t now_ms, int64_t push_interval_ms)
 {
     bool is_seldom = push_interval_ms > AHEAD_INTERVAL_MS;
     if (atomic_load(&self.tally->header->state) == tally_settling)
-        self.kept_ms = now_ms; /* nothing is shown */
+        atomic_store(&self.tally->header->kept_ms, now_ms); /* nothing is shown */
     if (self.waits && copier_names(atomic_load(&self.tally->header->server)))
         keep(now_ms, is_seldom);
-    if (now_ms - self.kept_ms < AHEAD_AFTER_MS && !is_seldom)
+    if (now_ms - kept_ms() < AHEAD_AFTER_MS && !is_seldom)
         return;
     if (state() == tally_kept_only)
         go_ahead(now_ms);

@@ -21,6 +21,17 @@ void settle_ask(struct redis *redis, const char *instance)
     redis_command(redis, 3, (const char *const[]){"HGET", meta, "owner"}, NULL);
     redis_command(redis, 2, (const char *const[]){"HGETALL", counters}, NULL);
     redis_command(redis, 3, (const char *const[]){"HGET", meta, "run"}, NULL);
+    redis_command(redis, 3, (const char *const[]){"HGET", meta, "lease"}, NULL);
+    redis_command(redis, 1, (const char *const[]){"TIME"}, NULL);
+}
+
+bool settle_is_leased(const struct redis *redis)
+{
+    const struct redis_reply *time = redis_reply(redis, 4);
+    if (redis_reply_kind(redis_reply(redis, 3)) != redis_string || redis_reply_count(time) < 1)
+        return false;
+    int64_t lease_ms = strtoll(redis_reply_text(redis_reply(redis, 3), NULL), NULL, 10);
+    return lease_ms > strtoll(redis_reply_text(redis_reply_item(time, 0), NULL), NULL, 10) * 1000;
 }
 
 void settle_ask_identity(struct redis *redis)

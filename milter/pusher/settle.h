@@ -20,6 +20,9 @@ enum { SETTLE_IDENTITY_REPLIES = 2 };
 void settle_ask_identity(struct redis *redis);
 uint64_t settle_identity(const struct redis *redis, size_t first);
 
+/* Do the answers say that somebody else may write for now, our run before or a clone? Then nothing is decided yet. */
+bool settle_is_leased(const struct redis *redis);
+
 /* Decides by the answers of server `server`. Returns NULL when settled, else the reply that was wrong. */
 const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally, uint64_t server);
 

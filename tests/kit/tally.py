@@ -10,13 +10,13 @@ FILE = "conversation.tally"
 
 CONSTANT = struct.Struct("<8sIIQQIIQQQQQQ40s")
 CHECKSUM = struct.Struct("<Q")
-CHANGING = struct.Struct("<QQIIqQIIIIQQ")
+CHANGING = struct.Struct("<QQIIqQqIIIIIIQQ")
 Header = namedtuple(
     "Header",
     "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at "
     "process_bytes names_checksum boot_id "
     "checksum "
-    "id_high id_low state starts begun_ms server ahead clean domains_at run_before copy_checksum run",
+    "id_high id_low state starts begun_ms server kept_ms ahead anonymous clean domains_at run_before unused copy_checksum run",
 )
 RUNNING, SETTLING = 1, 2
 DOMAINS = struct.Struct("<QII")  # shown, count, unused; then so many of these

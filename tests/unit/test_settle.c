@@ -109,7 +109,7 @@ static void test_questions(void **state)
     memset(owner, 'x', sizeof owner);
     settle_ask(NULL, "mx1.example.org");
     assert_string_equal(asked, "HGET ms1:{mx1.example.org}:meta owner\nHGETALL ms1:{mx1.example.org}:counters\n"
-                               "HGET ms1:{mx1.example.org}:meta run\n");
+                               "HGET ms1:{mx1.example.org}:meta run\nHGET ms1:{mx1.example.org}:meta lease\nTIME\n");
     struct tally *tally = *state;
     strcpy(tally->header->boot_id, "a09da96c-e5bf-4353-bcbc-3915bf7e66ea");
     settle_owner(tally, owner);
@@ -322,6 +322,30 @@ static void test_identity(void **state)
     assert_int_equal(0, settle_identity(NULL, 0));
 }
 
+/* Somebody may write for now; by the clock of Redis. */
+static void test_leased(void **state)
+{
+    static const struct {
+        const char *lease, *time;
+        bool leased;
+    } rows[] = {
+        {"$-1\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", false},
+        {"$6\r\n100000\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", false},
+        {"$6\r\n100001\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", true},
+        {"$1\r\nx\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", false},
+        {"$6\r\n100001\r\n", "-NOPERM no\r\n", false},
+        {"-NOPERM no\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", false},
+        {"$6\r\n100001\r\n", "*0\r\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char said[512];
+        snprintf(said, sizeof said, OWNER "*0\r\n" RUN "%s%s", rows[i].lease, rows[i].time);
+        answer_all(5, said);
+        assert_int_equal(settle_is_leased(NULL), rows[i].leased);
+    }
+}
+
 /* An answer that is none decides nothing. */
 static void test_errors(void **state)
 {
@@ -375,8 +399,9 @@ static void test_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_questions), TEST(test_raised), TEST(test_reset), TEST(test_not_whole), TEST(test_another_server),
-        TEST(test_identity),  TEST(test_errors), TEST(test_wait),  TEST(test_domains),   TEST(test_another_run),
+        TEST(test_questions),      TEST(test_raised),   TEST(test_reset),       TEST(test_not_whole),
+        TEST(test_another_server), TEST(test_identity), TEST(test_leased),      TEST(test_errors),
+        TEST(test_wait),           TEST(test_domains),  TEST(test_another_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,21 +240,31 @@ static void test_copy_fails(void **state)
         strstr(made->failure.text, "/nonexistent/state/conversation.tally cannot be written: No such file"));
 }
 
-/* The mark of a clean stop that cannot be taken from a copy is said: after a power failure it would be believed. */
+/* The mark of a clean stop cannot be taken from the copy, which would be believed after a power failure: what is counted from now on is
+ * another tally's, and the copy goes on to be what was shown of its own. */
 static void test_cannot_unmark(void **state)
 {
     struct made *made = *state;
     char warning[512];
     int *const times[] = {&faults.pwrite, &faults.fsync};
     make(made);
+    tally_add(&made->tally, SERIES_0(push_total), 3);
     assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = true}, &made->failure));
-    snprintf(warning, sizeof warning, "%s cannot be written: %s", path_in(made->state), strerror(ENOSPC));
+    snprintf(warning, sizeof warning, "%s cannot be written: %s; it cannot be gone on with: a new tally begins at 0",
+             path_in(made->state), strerror(ENOSPC));
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        char before[33], after[33];
+        tally_id_text(&made->tally, before);
         *times[i] = 1;
         make(made);
         assert_true(made->persistent);
         assert_string_equal(made->warning.text, warning);
+        assert_int_equal(total_of(made, SERIES_0(push_total)), 0);
+        tally_id_text(&made->tally, after);
+        assert_string_not_equal(before, after);
     }
+    make(made); /* a copy that bears no mark need not be written */
+    assert_string_equal(made->warning.text, "");
 }
 
 static void *count_on(void *context)

@@ -174,13 +174,39 @@ static void test_kept(void **state)
     tally_view_close(view);
 }
 
+/* Nothing was kept for long: no pusher lives long enough. As long as somebody counts, everything is shown. */
+static void test_left_alone(void **state)
+{
+    struct made *made = *state;
+    struct snapshot snapshot;
+    make(made);
+    tally_use(&made->tally, tally_process_add(&made->tally, 1));
+    tally_add(&made->tally, SERIES_0(push_total), 5);
+    struct tally_view *view = look(made);
+    const struct {
+        int64_t kept_before_ms, beat_before_ms;
+        uint64_t shown;
+    } rows[] = {{TALLY_ALONE_MS - 5000, 0, 0}, {TALLY_ALONE_MS + 1, 0, 5}, {TALLY_ALONE_MS + 1, TALLY_STALE_MS + 1, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        atomic_store(&made->tally.header->kept_ms, tally_clock_ms() - rows[i].kept_before_ms);
+        atomic_store(&made->tally.self->heartbeat_ms, tally_clock_ms() - rows[i].beat_before_ms);
+        assert_true(tally_view_read_kept(view, &snapshot));
+        assert_int_equal(snapshot.totals[SERIES_0(push_total)], rows[i].shown);
+    }
+    tally_view_close(view);
+}
+
 /* A copy is for those who find no tally: it has totals to be shown after a clean stop only. */
 static void test_copy(void **state)
 {
     static const struct {
-        bool clean, earlier;
+        bool clean, earlier, anonymous;
         int totals; /* -1: it tells nothing */
-    } rows[] = {{true, false, 1}, {true, true, 1}, {false, true, 0}, {false, false, -1}};
+    } rows[] = {{true, false, false, 1},
+                {true, true, true, 1},
+                {false, true, false, 0},
+                {false, false, false, 0},
+                {false, false, true, -1}};
     struct made *made = *state;
     struct snapshot snapshot;
     struct failure failure;
@@ -193,6 +219,7 @@ static void test_copy(void **state)
         struct tally_header *copy = load_copy(made);
         if (rows[i].earlier)
             memcpy(copy->boot_id, "00000000-0000-4000-8000-000000000000", 37);
+        copy->anonymous = rows[i].anonymous;
         form_seal(copy, true);
         put_file(made->state, copy, copy->bytes);
         struct tally_view *view = tally_view_open_copy(made->state, &failure);
@@ -363,6 +390,7 @@ int main(void)
         PLACES_TEST(test_other_build),
         PLACES_TEST(test_kept),
         PLACES_TEST(test_copy),
+        PLACES_TEST(test_left_alone),
         PLACES_TEST(test_settling),
         PLACES_TEST(test_replaced),
         PLACES_TEST(test_cut),
