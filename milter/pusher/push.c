@@ -386,7 +386,7 @@ enum push_result push_step(struct push *push)
         return take_scripts(push);
     if (push->phase == phase_push)
         return take_push(push);
-    if (settle_is_leased(push->redis))
+    if (settle_is_leased(push->redis, push->tally))
         return failed(push, error_fenced,
                       "another run of this instance pushed a moment ago; totals are settled when its lease is over");
     const struct redis_reply *wrong = settle_take(push->redis, push->tally, push_server(push));

@@ -25,15 +25,6 @@ void settle_ask(struct redis *redis, const char *instance)
     redis_command(redis, 1, (const char *const[]){"TIME"}, NULL);
 }
 
-bool settle_is_leased(const struct redis *redis)
-{
-    const struct redis_reply *time = redis_reply(redis, 4);
-    if (redis_reply_kind(redis_reply(redis, 3)) != redis_string || redis_reply_count(time) < 1)
-        return false;
-    int64_t lease_ms = strtoll(redis_reply_text(redis_reply(redis, 3), NULL), NULL, 10);
-    return lease_ms > strtoll(redis_reply_text(redis_reply_item(time, 0), NULL), NULL, 10) * 1000;
-}
-
 void settle_ask_identity(struct redis *redis)
 {
     static const char *const sections[SETTLE_IDENTITY_REPLIES] = {"server", "replication"};
@@ -115,6 +106,16 @@ static bool is_of_run(const struct redis_reply *run, uint32_t run_before)
 {
     return redis_reply_kind(run) == redis_string &&
            (uint32_t)strtoull(redis_reply_text(run, NULL), NULL, 16) == run_before;
+}
+
+bool settle_is_leased(const struct redis *redis, const struct tally *tally)
+{
+    const struct redis_reply *time = redis_reply(redis, 4);
+    if (!is_of_run(redis_reply(redis, 2), tally->header->run_before) ||
+        redis_reply_kind(redis_reply(redis, 3)) != redis_string || redis_reply_count(time) < 1)
+        return false;
+    int64_t lease_ms = strtoll(redis_reply_text(redis_reply(redis, 3), NULL), NULL, 10);
+    return lease_ms > strtoll(redis_reply_text(redis_reply_item(time, 0), NULL), NULL, 10) * 1000;
 }
 
 const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally, uint64_t server)

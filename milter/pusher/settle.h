@@ -20,8 +20,9 @@ enum { SETTLE_IDENTITY_REPLIES = 2 };
 void settle_ask_identity(struct redis *redis);
 uint64_t settle_identity(const struct redis *redis, size_t first);
 
-/* Do the answers say that somebody else may write for now, our run before or a clone? Then nothing is decided yet. */
-bool settle_is_leased(const struct redis *redis);
+/* Do the answers say that the run which made the copy may write for now? It is the one before ours, which a moment ago was alive, or we
+ * are a clone of it. Then nothing is decided yet. */
+bool settle_is_leased(const struct redis *redis, const struct tally *tally);
 
 /* Decides by the answers of server `server`. Returns NULL when settled, else the reply that was wrong. */
 const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally, uint64_t server);

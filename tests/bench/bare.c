@@ -27,8 +27,8 @@ static const struct {
     {SMFIM_CONNECT, "v {client_resolve}"},
     {SMFIM_HELO, NO_MACROS},
     {SMFIM_ENVFROM, "{auth_type} {tls_version}"},
-    {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}"},
-    {SMFIM_DATA, NO_MACROS},
+    {SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr} {nbadrcpts}"},
+    {SMFIM_DATA, "{nbadrcpts}"},
     {SMFIM_EOH, NO_MACROS},
     {SMFIM_EOM, NO_MACROS},
 };

@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     canned_exchange();
     settle_ask(NULL, "mx1");
+    settle_is_leased(NULL, &tally);
     const struct redis_reply *wrong = settle_take(NULL, &tally, SERVER);
     bool settling = atomic_load(&tally.header->state) == tally_settling;
     tally_id_text(&tally, after);

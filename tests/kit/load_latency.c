@@ -29,7 +29,7 @@ void latency_add(struct latency *l, int64_t ns)
 static double row_us(uint32_t row)
 {
     uint32_t shift = row < 2 * LATENCY_STEPS ? 0 : row / LATENCY_STEPS - 1;
-    return (double)((uint64_t)(row - shift * LATENCY_STEPS) << shift) * UNIT_NS / 1000;
+    return (double)((uint64_t)(row - shift * LATENCY_STEPS) << shift) * (double)UNIT_NS / 1000;
 }
 
 double latency_us(const struct latency *l, double quantile)

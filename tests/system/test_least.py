@@ -12,8 +12,8 @@ from kit.milter_wire import Wire
 from kit.place import program, socket_path
 from kit.process import Process
 from kit.wait import wait_until
+from oracle import COUNTERS, HISTOGRAMS, Counted
 from scope import Scope, site_in
-from test_oracle import COUNTERS, HISTOGRAMS, Counted
 
 ALL_SETS = ["client", "sender_domain", "recipient_domain", "user", "unknown_recipient", "helo"]
 SETTINGS = {
@@ -51,15 +51,17 @@ VALUES = {
     b"{rcpt_mailer}": b"error",
     b"{rcpt_host}": b"5.7.1",
     b"{rcpt_addr}": b"Relay access denied",
+    b"{nbadrcpts}": b"0",
 }
 BACK = {b"{daemon_port}": b"10025"}  # where mail is handed back
 ACCEPTED = {b"{rcpt_mailer}": b"local", b"{rcpt_host}": b"mx.test", b"{rcpt_addr}": b"alice@example.test"}
+MORE_REFUSED = {b"{nbadrcpts}": b"5"}  # than were shown, as sendmail tells
 TO_NOBODY = {b"{rcpt_host}": b"said by an error transport"}  # accepted by Postfix, refused by others
 Event = namedtuple("Event", "command packet values", defaults=[{}])
 
 
 def session(number, connection):
-    """Events of a session of three messages. The number is that of the conversation: its names are in no other."""
+    """Events of a session of five messages. The number is that of the conversation: its names are in no other."""
     mail = Event(wire.MAIL, wire.mail(b"<sender@play-%d.example>" % number, b"SIZE=1000"))
     rcpt = [Event(wire.RCPT, wire.rcpt(), values) for values in ({}, TO_NOBODY, ACCEPTED)]
     data, eoh, eom = (Event(command, wire.packet(command)) for command in (wire.DATA, wire.EOH, wire.EOM))
@@ -73,6 +75,8 @@ def session(number, connection):
         *(mail, *rcpt, data, header, eoh, body, eom),
         *(mail, rcpt[2], data, eoh, eom),  # without headers
         *(mail, rcpt[2], data, abort),
+        *(mail, Event(wire.RCPT, wire.rcpt(), ACCEPTED | MORE_REFUSED), abort),
+        *(mail, rcpt[2], Event(wire.DATA, wire.packet(wire.DATA), MORE_REFUSED), abort),
     ]
 
 

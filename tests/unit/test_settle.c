@@ -337,13 +337,15 @@ static void test_leased(void **state)
         {"-NOPERM no\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", false},
         {"$6\r\n100001\r\n", "*0\r\n", false},
     };
-    (void)state;
+    const struct tally *tally = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char said[512];
         snprintf(said, sizeof said, OWNER "*0\r\n" RUN "%s%s", rows[i].lease, rows[i].time);
         answer_all(5, said);
-        assert_int_equal(settle_is_leased(NULL), rows[i].leased);
+        assert_int_equal(settle_is_leased(NULL, tally), rows[i].leased);
     }
+    answer_all(5, OWNER "*0\r\n$16\r\nffffffffffffffff\r\n$6\r\n100001\r\n*2\r\n$3\r\n100\r\n$1\r\n0\r\n");
+    assert_false(settle_is_leased(NULL, tally)); /* somebody else's: there is nothing to wait for */
 }
 
 /* An answer that is none decides nothing. */
