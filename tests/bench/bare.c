@@ -5,13 +5,16 @@
  * structure for each session, as any filter must. What the filter costs beyond this is its own doing; what this
  * costs is libmilter's and the MTA's.
  *
- *     bare-milter unix:/path/of/socket        (or inet:port@host), until SIGTERM
+ *     bare-milter unix:/path/of/socket [helo]        (or inet:port@host), until SIGTERM
+ *
+ * helo: it asks for HELO, too, as the filter does where names given there are kept.
  */
 #include <libmilter/mfapi.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -33,12 +36,14 @@ static const struct {
     {SMFIM_EOM, NO_MACROS},
 };
 
+static bool want_helo;
+
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2, unsigned long f3,
                              unsigned long *pf0, unsigned long *pf1, unsigned long *pf2, unsigned long *pf3)
 {
     (void)f2, (void)f3;
     *pf0 = f0 & SMFIF_SETSYMLIST;
-    *pf1 |= SMFIP_NR_HDR | SMFIP_NR_EOH | (f1 & (SMFIP_RCPT_REJ | SMFIP_NOBODY | SMFIP_NOHELO));
+    *pf1 |= SMFIP_NR_HDR | SMFIP_NR_EOH | (f1 & (SMFIP_RCPT_REJ | SMFIP_NOBODY)) | (want_helo ? 0 : f1 & SMFIP_NOHELO);
     *pf2 = *pf3 = 0;
     for (size_t i = 0; *pf0 != 0 && i < sizeof(macro_lists) / sizeof(macro_lists[0]); i++)
         smfi_setsymlist(ctx, macro_lists[i].stage, (char *)(uintptr_t)macro_lists[i].names);
@@ -121,8 +126,9 @@ int main(int argc, char **argv)
         .xxfi_data = on_event,
         .xxfi_negotiate = on_negotiate,
     };
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s unix:PATH | inet:PORT@HOST\n", argv[0]);
+    want_helo = argc == 3 && strcmp(argv[2], "helo") == 0;
+    if (argc != 2 && !want_helo) {
+        fprintf(stderr, "usage: %s unix:PATH | inet:PORT@HOST [helo]\n", argv[0]);
         return EX_USAGE;
     }
     umask(0); /* the MTA of a test runs under an account of its own */

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """make bench: what milterscope costs, measured, and judged against its bounds.
 
-(1) mail through a real Postfix, (2) the milter protocol alone, (3) the price of each event, macro and header, (4) what Redis gets,
-(5) many instances at one Redis. A criterion passes when its
+(1) mail through a real Postfix, (2) the milter protocol alone, (3) both with everything that can be switched on, (4) the
+price of each event, macro and header, (5) what Redis gets, (6) many instances at one Redis. A criterion passes when its
 estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
 was busy with other things; run it alone). Figures go to standard output and to build/bench/results.json; the exit
 status is 1 if a criterion fails. What the filter is compared with is a milter on the same library that negotiates
@@ -34,10 +34,10 @@ import protocol  # noqa: E402
 import smtp  # noqa: E402
 import stats  # noqa: E402
 import traffic  # noqa: E402
-from milters import Bare, Full  # noqa: E402
+from milters import EVERYTHING, Bare, Full  # noqa: E402
 from report import Report  # noqa: E402
 
-PARTS = ("smtp", "protocol", "prices", "redis", "fleet")
+PARTS = ("smtp", "protocol", "everything", "prices", "redis", "fleet")
 
 
 def progress(text):
@@ -45,7 +45,7 @@ def progress(text):
         print(f"\r{text:<60}", end="\r", file=sys.stderr, flush=True)
 
 
-def bench_smtp(report, options, folder, subject, bare):
+def bench_smtp(report, options, folder, subject, bare, prefix=""):
     milters = {"none": None, "bare": bare, subject.name: subject}
     enough = stats.Enough(options.rounds, 0.015, options.limit)
 
@@ -55,17 +55,17 @@ def bench_smtp(report, options, folder, subject, bare):
     rates = smtp.measure(
         folder, milters, options.messages, lambda r: enough(len(r["bare"]), lambda: rate(r)), progress
     )
-    report.keep("smtp", rates)
+    report.keep(prefix + "smtp", rates)
     report.heading(f"Mail through Postfix, messages a second ({len(rates['bare'])} rounds, {smtp.SESSIONS} sessions)")
     report.row("", "median", "lowest", "highest")
     for variant, values in rates.items():
         report.row(variant, *(f"{value:.0f}" for value in stats.summary(values)))
     report.ratios()
     report.ratio("bare / none", stats.ratio(rates["bare"], rates["none"]))
-    report.ratio(f"{subject.name} / bare", rate(rates), "smtp_rate")
+    report.ratio(f"{subject.name} / bare", rate(rates), prefix + "smtp_rate")
 
 
-def bench_protocol(report, options, subject, bare):
+def bench_protocol(report, options, subject, bare, prefix=""):
     milters = {"bare": bare, subject.name: subject}
     enough = stats.Enough(options.rounds, 0.02, options.limit)
 
@@ -78,7 +78,7 @@ def bench_protocol(report, options, subject, bare):
     figures = protocol.measure(
         milters, options.transactions, lambda f: enough(len(f["bare"]), lambda: rate(f), lambda: cpu(f)), progress
     )
-    report.keep("protocol", figures)
+    report.keep(prefix + "protocol", figures)
     rounds = len(figures["bare"])
     report.heading(f"The milter protocol alone ({rounds} rounds of {options.transactions} messages; medians)")
     report.row("", "per second", "CPU us each", "helpers us", "p50 us", "p99 us", "p99.9 us")
@@ -87,8 +87,16 @@ def bench_protocol(report, options, subject, bare):
         columns += [[r["latency_us"][quantile] for r in runs] for quantile in ("p50", "p99", "p99.9")]
         report.row(variant, *(f"{stats.summary(column)[0]:.1f}" for column in columns))
     report.ratios()
-    report.ratio(f"messages a second, {subject.name} / bare", rate(figures), "protocol_rate")
-    report.ratio(f"CPU time a message, {subject.name} / bare", cpu(figures), "protocol_cpu")
+    report.ratio(f"messages a second, {subject.name} / bare", rate(figures), prefix + "protocol_rate")
+    report.ratio(f"CPU time a message, {subject.name} / bare", cpu(figures), prefix + "protocol_cpu")
+
+
+def bench_everything(report, options, folder, redis):
+    """The same two with all that the configuration can switch on."""
+    place = fleet.place(folder, "everything")
+    with Bare(place, "bare", "helo") as bare, Full(place, redis, "everything", instance="everything", **EVERYTHING) as subject:
+        bench_smtp(report, options, place, subject, bare, "everything_")
+        bench_protocol(report, options, subject, bare, "everything_")
 
 
 def bench_prices(report, options, folder, redis):
@@ -156,6 +164,8 @@ def run(options, report, stack):
         bench_smtp(report, options, folder, subject, bare)
     if "protocol" in options.parts:
         bench_protocol(report, options, subject, bare)
+    if "everything" in options.parts and redis is not None:
+        bench_everything(report, options, folder, redis)
     if "prices" in options.parts and redis is not None:
         bench_prices(report, options, folder, redis)
     if "redis" in options.parts and redis is not None:

@@ -44,8 +44,8 @@ class Bare:
 
     helpers = ()
 
-    def __init__(self, folder, name="bare"):
-        self.name = name
+    def __init__(self, folder, name="bare", *words):
+        self.name, self.words = name, words
         self.socket = socket_path(folder.tmpfs / f"{name}.sock")
         self.log = folder.disk / f"{name}.log"
         self.process = None
@@ -59,12 +59,21 @@ class Bare:
         return negotiates(self.socket)
 
     def __enter__(self):
-        self.process = Process([program("bench/bare-milter"), f"unix:{self.socket}"], self.log)
+        self.process = Process([program("bench/bare-milter"), f"unix:{self.socket}", *self.words], self.log)
         wait_until(self.answers, f"{self.name} answers a negotiation")
         return self
 
     def __exit__(self, *failure):
         self.process.stop()
+
+
+# What the configuration can switch on beside the defaults.
+EVERYTHING = {
+    "domains": ["example.org", "example.net", "example.test", "elsewhere.example"],
+    "top": {"sets": ["client", "sender_domain", "recipient_domain", "user", "unknown_recipient", "helo"]},
+    "spam": {"headers": [{"name": "X-Our-Filter", "spam": "Yes"}], "authserv_ids": ["mx.example.org"]},
+    "reject_texts": [{"class": "dnsbl", "text": "listed at our.list"}],
+}
 
 
 class Full(Milterscope):

@@ -5,6 +5,10 @@ BOUNDS = {
     "smtp_rate": (0.97, "above"),  # of the bare milter's
     "protocol_rate": (0.90, "above"),
     "protocol_cpu": (1.10, "below"),
+    # the same with everything that can be switched on
+    "everything_smtp_rate": (0.97, "above"),
+    "everything_protocol_rate": (0.90, "above"),
+    "everything_protocol_cpu": (1.10, "below"),
     "redis_commands": (1.20, "below"),  # at ten times the traffic
     "redis_bytes": (2.00, "below"),
     "fleet_redis": (0.05, "below"),  # of a core
