@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from kit.figures import figure
+from kit.mounts import Mounts
 from kit.procfs import frozen
 from kit.programs import Exporter
 from kit.servers import Redis
@@ -194,3 +195,25 @@ def test_clean_stop_is_no_failure(host):
         host.start(watch)
     never_stepped_back(watch, resets=0)
     watch.check(host.scope.counts())
+
+
+def test_mark_of_the_clean_stop_stays(own_parts, redis):
+    """On a state directory that was read-only at the start: the copy would be gone on with after the failure, as if nothing
+    had been counted since. So that is counted under another tally id."""
+    site = site_in(own_parts, "unmarked", redis.url)
+    mounts = own_parts.start(Mounts({site.state_directory: "size=1m"}))
+    scope = own_parts.start(Scope(site, enter=mounts.enter))
+    messages(scope, 10)
+    counted, first = scope.passed(), scope.tally().id
+    assert scope.stop() == 0
+    mounts.remount(site.state_directory, "ro")
+    scope.start()
+    assert scope.lines("it cannot be gone on with: a new tally begins at 0")
+    assert scope.tally().id != first
+    messages(scope, 5)
+    scope.kill()
+    mounts.remount(site.state_directory, "rw")
+    disk = mounts.inside(site.state_directory)
+    the_machine_starts(SimpleNamespace(run_directory=site.run_directory, state_directory=disk))
+    scope.start()
+    assert (scope.tally().id, scope.passed()) == (first, counted)
