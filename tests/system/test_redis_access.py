@@ -12,8 +12,8 @@ from kit.place import TOP
 from kit.programs import Exporter
 from kit.resp import Resp
 from kit.servers import Redis
-from kit.tally import FILE, Tally
-from kit.wait import wait_until
+from kit.tally import FILE, SETTLING, Tally
+from kit.wait import pass_time, wait_until
 from load import messages
 from scope import Scope, is_kept, passed, site_in, the_machine_starts
 from truth import metric
@@ -271,6 +271,28 @@ def test_clone_goes_on_where_power_failed(own_parts, other_redis):
     assert first.passed() == 0
     wait_error(first, "fenced")
     assert passed(counters(other_redis, second)) == 30
+
+
+def test_clone_of_our_disk_does_not_settle(own_parts, other_redis):
+    """Not while we push: what Redis holds is ours then, and nothing to be raised to. Once we are gone it takes our place."""
+    first = own_parts.start(Scope(site_in(own_parts, "disk_first", other_redis.url)))
+    messages(first, 10, refused=0, aborted=0)
+    in_step(other_redis, first)
+    wait_until(lambda: is_kept(first.site), "what is shown is kept by Redis")
+    site = site_in(own_parts, "disk_second", other_redis.url)
+    site.instance = first.site.instance
+    site.write(instance=site.instance)
+    (site.state_directory / FILE).write_bytes(Tally(first.site.state_directory).of_another_boot().data)
+    second = own_parts.start(Scope(site))
+    second.wait_said("another run of this instance pushed a moment ago")
+    messages(first, 5, refused=0, aborted=0)
+    messages(second, 20, refused=0, aborted=0)
+    in_step(other_redis, first)
+    pass_time(3 * PUSH_INTERVAL)  # it asks again
+    assert second.tally().header.state == SETTLING
+    first.kill()
+    second.wait_said("totals raised to what Redis holds of them")
+    assert (second.tally().id, second.passed()) == (first.tally().id, 35)
 
 
 # ---- values, of which nothing tells that they are others ----
