@@ -119,7 +119,12 @@ struct tally_view *tally_view_open(const char *directory, struct failure *failur
     }
     view->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (view->fd < 0 || fstat(view->fd, &status) != 0) {
-        fail(failure, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s", path, strerror(errno));
+        bool is_missing = errno == ENOENT || errno == ENOTDIR;
+        fail(failure,
+             errno == EACCES ? EX_NOPERM
+             : is_missing    ? EX_NOINPUT
+                             : EX_IOERR,
+             "%s: %s", path, strerror(errno));
         tally_view_close(view);
         return NULL;
     }

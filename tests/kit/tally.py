@@ -100,6 +100,11 @@ class Tally:
     def total(self, name):
         return struct.unpack_from("<Q", self.data, self.total_at(name))[0]
 
+    def kept(self, name):
+        """The part of a total that may be shown, unless the tally is ahead."""
+        header = self.header
+        return struct.unpack_from("<Q", self.data, self.total_at(name) - header.totals_at + header.base_at)[0]
+
     def set_total(self, name, value):
         """In a copy, whose checksum covers totals and names."""
         struct.pack_into("<Q", self.data, self.total_at(name), value)
