@@ -1,6 +1,8 @@
 /* The catalogue's tables, made from conf/tables, and the text forms of series and values. */
 #include "conf/lib/catalogue.h"
 
+#include "conf/lib/fnv1a.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,18 +130,15 @@ const struct metric catalogue[metric_COUNT] = {
 #include "conf/tables/metrics.def"
 };
 
+/* The terminating NUL is hashed too, so that texts do not run into each other. */
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    /* FNV-1a; the terminating NUL is hashed too, so that texts do not run into each other. */
-    do {
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    } while (*text++ != '\0');
-    return hash;
+    return fnv1a(hash, text, strlen(text) + 1);
 }
 
 uint64_t catalogue_hash(void)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = FNV1A_BEGINS;
     char text[SERIES_TEXT_MAX];
     for (unsigned i = 0; i < total_COUNT; i++) {
         catalogue_total_text(i, text);

@@ -1,6 +1,8 @@
 /* The operator's own domains: a hash table of both spellings, fixed once it is filled. */
 #include "conf/lib/own_domains.h"
 
+#include "conf/lib/fnv1a.h"
+
 #include <string.h>
 
 _Static_assert(OWN_DOMAINS_BUCKETS >= 4 * OWN_DOMAINS_MAX, "a bucket in two is free");
@@ -12,13 +14,10 @@ static const char *spelling(const struct own_domains *domains, unsigned bucket)
     return (bucket - 1) % 2 == 0 ? domain->name : domain->utf8;
 }
 
-/* FNV-1a. */
 static unsigned first_bucket(const char *text, size_t length)
 {
-    uint32_t hash = 0x811c9dc5u;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 0x01000193u;
-    return (hash ^ hash >> 16) % OWN_DOMAINS_BUCKETS;
+    uint64_t hash = fnv1a(FNV1A_BEGINS, text, length);
+    return (unsigned)((hash ^ hash >> 32) % OWN_DOMAINS_BUCKETS);
 }
 
 /* The bucket of a text in lower case, or the free one where it would be. */

@@ -1,6 +1,8 @@
 /* Settings on their way between processes: a memfd that is sealed, so that the reader need not trust the writer's manners. */
 #include "conf/lib/settings.h"
 
+#include "conf/lib/fnv1a.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -55,11 +57,8 @@ void settings_unmap(const struct settings *settings)
 void settings_stamp(struct settings *settings)
 {
     static const char version[] = MILTERSCOPE_VERSION;
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = version; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
     settings->size = sizeof *settings;
-    settings->version = hash;
+    settings->version = fnv1a(FNV1A_BEGINS, version, sizeof version - 1);
 }
 
 bool settings_is_name(const char *text, size_t length)

@@ -119,11 +119,11 @@ uint64_t tally_process_progress(const struct tally *tally, int process)
 void tally_raise(const struct tally *tally, const uint64_t *known)
 {
     for (unsigned i = 0; i < total_COUNT; i++) {
-        uint64_t base = atomic_load_explicit(&tally->base[i], memory_order_relaxed);
-        if (known[i] <= base)
+        uint64_t kept = atomic_load_explicit(&tally->kept[i], memory_order_relaxed);
+        if (known[i] <= kept)
             continue;
-        atomic_store_explicit(&tally->base[i], known[i], memory_order_release); /* first: else twice after a kill */
-        tally_add(tally, i, known[i] - base);
+        atomic_store_explicit(&tally->kept[i], known[i], memory_order_release); /* first: else twice after a kill */
+        tally_add(tally, i, known[i] - kept);
     }
     atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);
 }
@@ -131,8 +131,8 @@ void tally_raise(const struct tally *tally, const uint64_t *known)
 void tally_reset(const struct tally *tally)
 {
     for (unsigned i = 0; i < tally->form.total_count; i++) {
-        uint64_t base = atomic_exchange_explicit(&tally->base[i], 0, memory_order_acq_rel);
-        atomic_fetch_sub_explicit(&tally->totals[i], base, memory_order_relaxed);
+        uint64_t kept = atomic_exchange_explicit(&tally->kept[i], 0, memory_order_acq_rel);
+        atomic_fetch_sub_explicit(&tally->totals[i], kept, memory_order_relaxed);
     }
     tally_file_new_id(tally->header);
     atomic_store_explicit(&tally->header->state, tally_running, memory_order_release);
@@ -141,8 +141,8 @@ void tally_reset(const struct tally *tally)
 void tally_keep(const struct tally *tally, const uint64_t *totals)
 {
     for (unsigned i = 0; i < total_COUNT; i++) {
-        if (totals[i] > atomic_load_explicit(&tally->base[i], memory_order_relaxed))
-            atomic_store_explicit(&tally->base[i], totals[i], memory_order_relaxed);
+        if (totals[i] > atomic_load_explicit(&tally->kept[i], memory_order_relaxed))
+            atomic_store_explicit(&tally->kept[i], totals[i], memory_order_relaxed);
     }
 }
 
@@ -154,9 +154,9 @@ void tally_go_ahead(const struct tally *tally)
 void tally_keep_all(const struct tally *tally)
 {
     if (atomic_load(&tally->header->state) == tally_settling)
-        return; /* the base says what may be raised */
+        return; /* they stand for the copy, beyond which totals may be raised */
     for (unsigned i = 0; i < total_COUNT; i++)
-        atomic_store_explicit(&tally->base[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
+        atomic_store_explicit(&tally->kept[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
                               memory_order_relaxed);
 }
 

@@ -5,7 +5,7 @@
  * the tally before or from the copy in the state directory; totals that this build does not know are kept behind its own. The
  * pusher copies it to the state directory.
  *
- *     header | domains | totals[total_count] | base[total_count] | processes[TALLY_PROCESSES] | names, NUL-terminated
+ *     header | domains | totals[total_count] | kept[total_count] | processes[TALLY_PROCESSES] | names, NUL-terminated
  *
  * Domains of the operator's are known at run time alone: the table says which name is in which place of the catalogue's label `domain`. A
  * place that was given to a name keeps it as long as the file lives, so that neither a reload nor a session that began before it can
@@ -55,8 +55,8 @@ struct tally_header {
     uint64_t catalogue; /* catalogue_hash of the build that made it */
     uint64_t bytes;     /* of the whole file */
     uint32_t total_count, gauge_count;
-    uint64_t totals_at, base_at, processes_at, names_at; /* offsets */
-    uint64_t process_bytes;                              /* stride of the process blocks */
+    uint64_t domains_at, totals_at, kept_at, processes_at, names_at; /* offsets; no domains: 0 */
+    uint64_t process_bytes;                                          /* stride of the process blocks */
     uint64_t names_checksum;
     char boot_id[40];
     uint64_t checksum; /* of all above */
@@ -72,13 +72,12 @@ struct tally_header {
     uint32_t anonymous;       /* 1: in memory without a file, which no reader finds */
 
     /* Only in a copy. */
-    uint32_t clean;      /* 1: made at a clean stop, nothing was counted since */
-    uint32_t domains_at; /* offset of the table, not only in a copy; 0: there is none */
-    uint32_t run_before; /* half of the number of the run whose totals these were; not only in a copy */
+    uint32_t clean; /* 1: made at a clean stop, nothing was counted since */
     uint32_t unused;
     uint64_t copy_checksum; /* of totals and names */
 
-    uint64_t run; /* random: tells this run from any other, also from one that took over a copy of this file */
+    uint64_t run;        /* random: tells this run from any other, also from one that took over a copy of this file */
+    uint64_t run_before; /* the run whose totals these were */
 };
 
 /* Written by the supervisor alone. A name is there before it is counted, and does not change then. */
@@ -103,7 +102,7 @@ struct tally {
     struct tally_header form; /* as it was: where everything lies is read here, since others can write to the file */
     _Atomic uint64_t *totals;
     _Atomic uint64_t
-        *base; /* the part of each total that is kept elsewhere; while settling, what was not counted by this run */
+        *kept; /* the part of each total that a power failure cannot take: Redis holds it, or the copy did */
     struct tally_process *self; /* this process' block, or NULL */
     int fd;
 };

@@ -33,7 +33,6 @@ static void copy_values(const struct tally *tally, struct tally_header *copy)
     struct tally target;
     memcpy((void *)copy, tally->header, sizeof *header);
     memcpy((void *)copy, header, offsetof(struct tally_header, id));
-    copy->domains_at = header->domains_at;
     tally_file_bind(copy, &target);
     for (unsigned i = 0; i < header->total_count; i++)
         atomic_store_explicit(&target.totals[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),

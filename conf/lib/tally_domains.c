@@ -3,15 +3,14 @@
  * What stands in the file is not believed: it may be cut, overwritten, or a copy from a disk that lies. */
 #include "conf/lib/tally_file.h"
 
+#include "conf/lib/fnv1a.h"
+
 #include <stddef.h>
 #include <string.h>
 
 static uint32_t check_of(const char *name, size_t length)
 {
-    uint32_t hash = 0x811c9dc5u; /* FNV-1a */
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)name[i]) * 0x01000193u;
-    return hash;
+    return (uint32_t)fnv1a(FNV1A_BEGINS, name, length);
 }
 
 /* ---- reading ---- */

@@ -1,6 +1,8 @@
 /* The form of a tally: one block of memory with offsets, so that a process of another build can read it by names. */
 #include "conf/lib/tally_file.h"
 
+#include "conf/lib/fnv1a.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,25 +13,16 @@
 #include <unistd.h>
 
 #define TALLY_MAGIC "mscope\r\n"
-#define HASH_BEGINS 0xcbf29ce484222325u /* FNV-1a */
 enum { IMPLAUSIBLE_BITS = 62, TOTALS_MAX = 65536, GAUGES_MAX = 65536 };
-
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-    const unsigned char *byte = bytes;
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ byte[i]) * 0x100000001b3u;
-    return hash;
-}
 
 static uint64_t header_checksum(const struct tally_header *header)
 {
-    return hash_bytes(HASH_BEGINS, header, offsetof(struct tally_header, checksum));
+    return fnv1a(FNV1A_BEGINS, header, offsetof(struct tally_header, checksum));
 }
 
 static uint64_t names_checksum(const struct tally_header *header)
 {
-    return hash_bytes(HASH_BEGINS, (const char *)header + header->names_at, header->bytes - header->names_at);
+    return fnv1a(FNV1A_BEGINS, (const char *)header + header->names_at, header->bytes - header->names_at);
 }
 
 static size_t round_up(size_t bytes)
@@ -42,9 +35,9 @@ const _Atomic uint64_t *tally_file_totals(const struct tally_header *header)
     return (const _Atomic uint64_t *)((const char *)header + header->totals_at);
 }
 
-const _Atomic uint64_t *tally_file_base(const struct tally_header *header)
+const _Atomic uint64_t *tally_file_kept(const struct tally_header *header)
 {
-    return (const _Atomic uint64_t *)((const char *)header + header->base_at);
+    return (const _Atomic uint64_t *)((const char *)header + header->kept_at);
 }
 
 size_t tally_file_process_bytes(unsigned gauges)
@@ -74,7 +67,7 @@ void tally_file_bind(struct tally_header *header, struct tally *tally)
     tally->header = header;
     memcpy((void *)&tally->form, header, sizeof *header);
     tally->totals = (_Atomic uint64_t *)((char *)header + header->totals_at);
-    tally->base = (_Atomic uint64_t *)((char *)header + header->base_at);
+    tally->kept = (_Atomic uint64_t *)((char *)header + header->kept_at);
     tally->self = NULL;
 }
 
@@ -92,7 +85,7 @@ struct rows {
     char text[SERIES_TEXT_MAX]; /* the same with its domain in it */
     const char *name;           /* the name of this one */
     int known;                  /* its number in this build; -1: unknown, or of a domain without a place */
-    uint64_t value, base;
+    uint64_t value, kept;
 };
 
 static void begin_rows(struct rows *rows, const struct tally_inheritance *inheritance)
@@ -105,7 +98,7 @@ static void begin_rows(struct rows *rows, const struct tally_inheritance *inheri
 }
 
 /* A free place holds nothing, and nobody misses a domain without counts. What would not fit into a tally has to go. */
-static bool is_kept(const struct rows *rows)
+static bool is_taken_over(const struct rows *rows)
 {
     if (rows->name == NULL)
         return false;
@@ -123,8 +116,8 @@ static bool next_row(struct rows *rows)
         rows->known =
             rows->name == NULL ? -1 : domains_find_total(&rows->inheritance->domains, rows->name, strlen(rows->name));
         rows->value = atomic_load_explicit(&tally_file_totals(from)[i], memory_order_relaxed);
-        rows->base = atomic_load_explicit(&tally_file_base(from)[i], memory_order_relaxed);
-        if (is_kept(rows)) {
+        rows->kept = atomic_load_explicit(&tally_file_kept(from)[i], memory_order_relaxed);
+        if (is_taken_over(rows)) {
             rows->unknown += rows->known < 0;
             return true;
         }
@@ -159,10 +152,10 @@ static void lay_out(struct tally_header *header, const struct tally_inheritance 
     header->total_count = total_COUNT + rows.unknown;
     header->gauge_count = gauge_COUNT;
     header->process_bytes = tally_file_process_bytes(gauge_COUNT);
-    header->domains_at = (uint32_t)round_up(sizeof *header);
+    header->domains_at = round_up(sizeof *header);
     header->totals_at = round_up(header->domains_at + sizeof(struct tally_domains));
-    header->base_at = round_up(header->totals_at + header->total_count * sizeof(uint64_t));
-    header->processes_at = round_up(header->base_at + header->total_count * sizeof(uint64_t));
+    header->kept_at = round_up(header->totals_at + header->total_count * sizeof(uint64_t));
+    header->processes_at = round_up(header->kept_at + header->total_count * sizeof(uint64_t));
     header->names_at = header->processes_at + TALLY_PROCESSES * header->process_bytes;
     header->bytes = header->names_at + names;
 }
@@ -184,7 +177,7 @@ static char *carry_over(const struct tally_inheritance *inheritance, const struc
         if (rows.known < 0)
             name = stpcpy(name, rows.name) + 1;
         atomic_store(&tally->totals[slot], rows.value);
-        atomic_store(&tally->base[slot], inheritance->keep_base ? rows.base : rows.value);
+        atomic_store(&tally->kept[slot], inheritance->of_this_boot ? rows.kept : rows.value);
     }
     return name;
 }
@@ -209,9 +202,9 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
             atomic_store(&header->id[i], atomic_load(&from->id[i]));
         atomic_store(&header->starts, atomic_load(&from->starts));
         atomic_store(&header->server, atomic_load(&from->server));
-        bool goes_on = inheritance->keep_base && inheritance->settling; /* nothing was pushed since */
-        header->run_before = goes_on ? from->run_before : (uint32_t)from->run;
-        atomic_store(&header->ahead, inheritance->keep_base ? atomic_load(&from->ahead) : (unsigned)tally_kept_only);
+        bool goes_on = inheritance->of_this_boot && inheritance->settling; /* nothing was pushed since */
+        header->run_before = goes_on ? from->run_before : from->run;
+        atomic_store(&header->ahead, inheritance->of_this_boot ? atomic_load(&from->ahead) : (unsigned)tally_kept_only);
     } else {
         tally_file_new_id(header);
     }
@@ -248,12 +241,12 @@ static bool offsets_are_sound(const struct tally_header *header)
     return header->total_count <= TOTALS_MAX && header->gauge_count <= GAUGES_MAX &&
            header->process_bytes >= sizeof(struct tally_process) + header->gauge_count * sizeof(int64_t) &&
            header->process_bytes <= header->bytes && header->totals_at >= sizeof *header &&
-           header->totals_at <= header->bytes && header->totals_at + array <= header->base_at &&
-           header->base_at <= header->bytes && header->base_at + array <= header->processes_at &&
+           header->totals_at <= header->bytes && header->totals_at + array <= header->kept_at &&
+           header->kept_at <= header->bytes && header->kept_at + array <= header->processes_at &&
            header->processes_at <= header->bytes &&
            header->processes_at + TALLY_PROCESSES * header->process_bytes <= header->names_at &&
            header->names_at <= header->bytes &&
-           (header->totals_at | header->base_at | header->processes_at | header->process_bytes) % sizeof(uint64_t) == 0;
+           (header->totals_at | header->kept_at | header->processes_at | header->process_bytes) % sizeof(uint64_t) == 0;
 }
 
 bool tally_file_plausible(const _Atomic uint64_t *totals, unsigned count)
@@ -279,7 +272,7 @@ const char *tally_file_check(const struct tally_header *header, size_t bytes)
     if (!names_are_sound(header))
         return "its names are damaged";
     return tally_file_plausible(tally_file_totals(header), header->total_count) &&
-                   tally_file_plausible(tally_file_base(header), header->total_count)
+                   tally_file_plausible(tally_file_kept(header), header->total_count)
                ? NULL
                : "it holds implausible totals";
 }
@@ -287,8 +280,8 @@ const char *tally_file_check(const struct tally_header *header, size_t bytes)
 uint64_t tally_file_copy_checksum(const struct tally_header *header)
 {
     const char *start = (const char *)header;
-    uint64_t hash = hash_bytes(HASH_BEGINS, start + header->totals_at, (size_t)header->total_count * sizeof(uint64_t));
-    return hash_bytes(hash, start + header->names_at, header->bytes - header->names_at);
+    uint64_t hash = fnv1a(FNV1A_BEGINS, start + header->totals_at, (size_t)header->total_count * sizeof(uint64_t));
+    return fnv1a(hash, start + header->names_at, header->bytes - header->names_at);
 }
 
 void tally_file_new_id(struct tally_header *header)

@@ -8,7 +8,7 @@
 struct tally_inheritance {
     const struct tally_header *from; /* a checked tally, or NULL: begin at 0 */
     bool settling;                   /* it may be older than what Redis holds */
-    bool keep_base;         /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
+    bool of_this_boot;      /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
     bool copy_is_clean;     /* the copy in the state directory still bears the mark of a clean stop */
     struct domains domains; /* the places of the new one, see tally_domains_plan; all free: without domains */
 };
@@ -49,7 +49,7 @@ void tally_file_bind(struct tally_header *header, struct tally *tally);
 size_t tally_file_process_bytes(unsigned gauges);
 
 const _Atomic uint64_t *tally_file_totals(const struct tally_header *header);
-const _Atomic uint64_t *tally_file_base(const struct tally_header *header);
+const _Atomic uint64_t *tally_file_kept(const struct tally_header *header);
 /* The form and the memory may be apart. */
 struct tally_process *tally_file_block(const struct tally *tally, unsigned process);
 struct tally_process *tally_file_process(struct tally_header *header, unsigned process);

@@ -69,6 +69,6 @@ const char *tally_harm(const struct tally *tally)
         return "was cut";
     bool sound = memcmp(tally->header, &tally->form, offsetof(struct tally_header, id)) == 0 &&
                  tally_file_plausible(tally->totals, tally->form.total_count) &&
-                 tally_file_plausible(tally->base, tally->form.total_count) && blocks_are_plausible(tally);
+                 tally_file_plausible(tally->kept, tally->form.total_count) && blocks_are_plausible(tally);
     return sound ? NULL : "was overwritten";
 }

@@ -112,7 +112,8 @@ static struct tally_inheritance inherit(const char *run_directory, const char *s
     if (is_of_boot(run, boot_id) && !left_behind) {
         bool settling = atomic_load(&run->state) == tally_settling, clean = copy != NULL && copy->clean == 1;
         free(copy);
-        return (struct tally_inheritance){.from = run, .settling = settling, .keep_base = true, .copy_is_clean = clean};
+        return (struct tally_inheritance){
+            .from = run, .settling = settling, .of_this_boot = true, .copy_is_clean = clean};
     }
     free(run); /* of an earlier boot: the run directory was not on tmpfs, the copy is better */
     if (copy != NULL && copy->clean == 0 && atomic_load(&copy->ahead) != tally_kept_only) {
@@ -245,7 +246,7 @@ static void age_copy(const char *state_directory, struct tally_inheritance *inhe
     warn(warning, "%s; it cannot be gone on with: a new tally begins at 0", unmarked.text);
     free((void *)(uintptr_t)inheritance->from);
     inheritance->from = NULL;
-    inheritance->settling = inheritance->keep_base = false;
+    inheritance->settling = inheritance->of_this_boot = false;
 }
 
 bool tally_make(const char *run_directory, const char *state_directory, const struct own_domains *own,

@@ -182,10 +182,12 @@ static struct tally_header *refresh(const struct tally_view *view)
 {
     size_t bytes = view->file->names_at;
     struct tally_header *now = malloc(bytes);
+    if (now != NULL && is_copy(view->file))
+        return memcpy((void *)now, view->file, bytes); /* it lies on a disk, and nobody waits for that here */
     if (now != NULL && (pread(view->fd, now, bytes, 0) != (ssize_t)bytes ||
                         memcmp(now, view->file, offsetof(struct tally_header, id)) != 0 ||
                         !tally_file_plausible(tally_file_totals(now), now->total_count) ||
-                        !tally_file_plausible(tally_file_base(now), now->total_count))) {
+                        !tally_file_plausible(tally_file_kept(now), now->total_count))) {
         free(now);
         now = NULL;
     }
@@ -218,7 +220,7 @@ static bool read_view(const struct tally_view *view, bool kept, struct snapshot 
     if (now == NULL)
         return false;
     bool all = !kept || is_copy(now) || is_ahead(view, now);
-    const _Atomic uint64_t *totals = all ? tally_file_totals(now) : tally_file_base(now);
+    const _Atomic uint64_t *totals = all ? tally_file_totals(now) : tally_file_kept(now);
     for (unsigned slot = 0; slot < view->file->total_count; slot++) {
         if (view->totals[slot] >= 0)
             snapshot->totals[view->totals[slot]] = atomic_load_explicit(&totals[slot], memory_order_relaxed);

@@ -110,11 +110,6 @@ unsigned gate_open_files(void)
     return gate_count(is_any);
 }
 
-unsigned gate_connections(void)
-{
-    return gate_count(gate_is_connection);
-}
-
 struct pollfd gate_wait(void)
 {
     return (struct pollfd){.fd = shedding || waits_behind() ? listener : -1, .events = POLLIN};

@@ -19,8 +19,7 @@ void gate_close(void);
 /* Descriptors in use by this process. */
 unsigned gate_open_files(void);
 
-/* Connected sockets: sessions, and connections that libmilter accepted and that have not said anything yet. */
-unsigned gate_connections(void);
+/* Is it a connected socket: a session, or a connection that libmilter accepted and that has not said anything yet? */
 bool gate_is_connection(int fd);
 
 /* How many descriptors of this process `counts` says true of; it is asked once for each, in ascending order. */

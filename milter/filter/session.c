@@ -1,40 +1,18 @@
-/* The life of a session and its messages, and where everything about them is counted: one line a metric. */
+/* The life of a session and its messages, and where everything about sessions is counted: one line a metric. */
 #include "milter/filter/session.h"
 
-#include "milter/filter/auth_results.h"
-#include "milter/filter/by_domain.h"
 #include "milter/filter/coverage.h"
 #include "milter/filter/macros.h"
+#include "milter/filter/message.h"
 #include "milter/filter/peer.h"
 #include "milter/filter/refusal.h"
 #include "milter/filter/report.h"
-#include "milter/filter/spam.h"
 #include "milter/filter/working.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-
-/* A mail transaction. */
-struct message {
-    bool open;
-    bool null_sender;
-    bool data; /* DATA reached us */
-    enum label_source source;
-    int64_t begun_ns;
-    uint64_t declared_bytes; /* SIZE=, RFC 1870; 0: none */
-    uint64_t counted_bytes;
-    uint32_t accepted;
-    uint32_t refused;      /* that we saw */
-    uint32_t refused_told; /* that the MTA counted, the same among them */
-    uint32_t rejects[class_COUNT][reply_COUNT];
-    uint32_t codes[code_COUNT];
-    uint32_t received; /* headers of this name */
-    struct spam_state spam;
-    struct auth_results auth_results;
-    struct by_domain by_domain;
-};
 
 struct session {
     const struct settings *settings;
@@ -179,91 +157,13 @@ void session_helo(struct session *session, const char *name)
 
 /* ---- a message ---- */
 
-/* The only place that clears a message. */
-static void message_reset(struct message *message)
-{
-    memset(message, 0, sizeof *message);
-}
-
-/* Of those that were not seen, only the number is known. */
-static uint32_t refused(const struct message *message)
-{
-    return message->refused > message->refused_told ? message->refused : message->refused_told;
-}
-
-/* Of scanners that the configuration says are seen here. */
-static void count_scan(const struct session *session, const struct message *message)
-{
-    const struct tally *tally = session->tally;
-    enum spam_scanner here = session->reinjected ? scanner_reinjection : scanner_milter;
-    int64_t score = spam_score(&message->spam);
-    if (session->settings->spam_scanner != (int64_t)here)
-        return;
-    tally_add(tally, SERIES_2(spam_verdicts_total, message->source, spam_verdict(&message->spam)), 1);
-    if (score >= 0)
-        tally_observe(tally, metric_spam_score, 0, (uint64_t)score);
-    if (spam_infected(&message->spam))
-        tally_add(tally, SERIES_1(infected_total, message->source), 1);
-}
-
-static void count_auth_results(const struct tally *tally, const struct auth_results *results)
-{
-    for (unsigned method = 0; method < method_COUNT; method++) {
-        for (unsigned result = 0; results->methods[method] && result < result_COUNT; result++) {
-            if (results->counts[method][result] > 0)
-                tally_add(tally, SERIES_2(auth_results_total, method, result), results->counts[method][result]);
-        }
-    }
-}
-
-static void count_passed(const struct session *session, const struct message *message)
-{
-    const struct tally *tally = session->tally;
-    uint64_t bytes = session->settings->milter_body ? message->counted_bytes : message->declared_bytes;
-    if (bytes > 0)
-        tally_observe(tally, metric_message_bytes, message->source, bytes);
-    tally_observe(tally, metric_message_recipients, 0, message->accepted);
-    tally_observe(tally, metric_message_seconds, 0, micros_since(session, message->begun_ns));
-    tally_observe(tally, metric_received_hops, 0, message->received);
-    count_auth_results(tally, &message->auth_results);
-}
-
-static void count_rejects(const struct tally *tally, const struct message *message)
-{
-    for (unsigned class = 0; class < class_COUNT; class ++) {
-        for (unsigned reply = 0; reply < reply_COUNT; reply++) {
-            if (message->rejects[class][reply] > 0)
-                tally_add(tally, SERIES_2(rejects_total, class, reply), message->rejects[class][reply]);
-        }
-    }
-    for (unsigned code = 0; code < code_COUNT; code++) {
-        if (message->codes[code] > 0)
-            tally_add(tally, SERIES_1(reject_codes_total, code), message->codes[code]);
-    }
-}
-
-static void count_message(const struct session *session, const struct message *message, enum label_verdict verdict)
-{
-    const struct tally *tally = session->tally;
-    tally_add(tally, SERIES_2(messages_total, message->source, verdict), 1);
-    by_domain_count(&message->by_domain, tally, verdict);
-    if (message->null_sender)
-        tally_add(tally, SERIES_1(null_sender_total, message->source), 1);
-    if (message->accepted > 0)
-        tally_add(tally, SERIES_2(recipients_total, message->source, outcome_accepted), message->accepted);
-    if (refused(message) > 0)
-        tally_add(tally, SERIES_2(recipients_total, message->source, outcome_refused), refused(message));
-    count_rejects(tally, message);
-    if (verdict == verdict_passed)
-        count_passed(session, message);
-}
-
 /* The same for the open sets. */
 static void report_end(struct session *session, const struct message *message, enum label_verdict verdict)
 {
     bool is_scanned = verdict == verdict_passed && session->settings->spam_scanner == (int64_t)scanner_milter;
     bool spam = is_scanned && spam_verdict(&message->spam) == spam_spam;
-    report_message(&session->report, message->accepted + refused(message), refused(message), spam ? ring_spam : 0);
+    uint32_t refused = message_refused(message);
+    report_message(&session->report, message->accepted + refused, refused, spam ? ring_spam : 0);
 }
 
 /* The end of a transaction, however it comes: everything is counted here. */
@@ -273,11 +173,12 @@ static void message_end(struct session *session, enum label_verdict verdict)
     if (!message->open)
         return;
     if (!session->reinjected) {
-        count_message(session, message, verdict);
+        message_count(message, session->tally, session->settings, verdict, micros_since(session, message->begun_ns));
         report_end(session, message, verdict);
     }
     if (verdict == verdict_passed)
-        count_scan(session, message);
+        message_count_scan(message, session->tally, session->settings,
+                           session->reinjected ? scanner_reinjection : scanner_milter);
     count_busy(session);
     message_reset(message);
 }
@@ -287,7 +188,7 @@ static enum label_verdict unfinished_verdict(const struct message *message)
 {
     if (message->data)
         return verdict_lost;
-    return refused(message) > 0 && message->accepted == 0 ? verdict_rejected : verdict_aborted;
+    return message_refused(message) > 0 && message->accepted == 0 ? verdict_rejected : verdict_aborted;
 }
 
 /* RFC 1870: SIZE=digits. What is larger than a terabyte is not believed: the sender may say anything, and sums have an end. */

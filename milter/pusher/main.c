@@ -76,7 +76,9 @@ static void after_failure(int64_t now_ms)
 
 static void after_success(int64_t now_ms)
 {
-    ahead_pushed(push_totals(self.push), push_server(self.push));
+    uint64_t server;
+    if (push_server(self.push, &server))
+        ahead_pushed(push_totals(self.push), server);
     int64_t interval_ms = self.settings->redis_push_interval / 1000;
     if (self.said >= 0)
         log_info("Redis %s: pushing again", self.settings->redis_url);

@@ -2,6 +2,7 @@
 #include "milter/pusher/publish.h"
 
 #include "conf/lib/hyperloglog.h"
+#include "conf/lib/log.h"
 #include "milter/pusher/scripts.h"
 #include "milter/pusher/sets.h"
 #include "milter/pusher/settle.h"
@@ -154,7 +155,8 @@ unsigned publish_ask(struct redis *redis, const char *sha, const struct settings
 
 /* ---- the answers ---- */
 
-const struct redis_reply *publish_take(const struct redis *redis)
+/* The first answer that is an error; NULL: there is none. */
+static const struct redis_reply *take_answers(const struct redis *redis)
 {
     const struct redis_reply *wrong = NULL;
     for (unsigned i = 0; i < self.count; i++) {
@@ -166,6 +168,21 @@ const struct redis_reply *publish_take(const struct redis *redis)
     }
     self.count = 0;
     return wrong;
+}
+
+bool publish_take(const struct redis *redis, const struct tally *tally)
+{
+    static enum label_error said = error_COUNT; /* the reason that was said last; this one: none */
+    const char *text;
+    const struct redis_reply *wrong = take_answers(redis);
+    enum label_error error = wrong == NULL ? error_COUNT : script_error(wrong, &text);
+    if (wrong != NULL) {
+        tally_add(tally, SERIES_1(push_errors_total, error), 1);
+        if (error != said)
+            log_warning("Redis does not take the open sets: %s", text);
+    }
+    said = error;
+    return error != error_noscript;
 }
 
 void publish_failed(void)

@@ -16,8 +16,9 @@ bool publish_due(int64_t now_ms, bool last);
 unsigned publish_ask(struct redis *redis, const char *sha, const struct settings *settings, const struct tally *tally,
                      int64_t now_ms);
 
-/* Takes the answers. NULL, or the first that is an error: that set is written again later. */
-const struct redis_reply *publish_take(const struct redis *redis);
+/* Takes the answers. A set that Redis does not take is written again later, fails no push, is counted in push_errors_total, and said once
+ * for each reason. false: the server does not know the script. */
+bool publish_take(const struct redis *redis, const struct tally *tally);
 
 /* What Redis holds is not known any more: all is written at the next time. */
 void publish_anew(void);

@@ -46,7 +46,6 @@ struct push {
     char push_sha[41], touch_sha[41], sets_sha[41];
     uint64_t server; /* who took the scripts, and by which connection */
     unsigned connection;
-    enum label_error said;         /* of the open sets, logged last; error_COUNT: none */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
     unsigned hidden[metric_COUNT]; /* how many series of a metric of totals cannot be observed */
@@ -78,7 +77,6 @@ struct push *push_new(const struct tally *tally, uint32_t epoch)
     push->tally = tally;
     push->epoch = epoch;
     push->full = true;
-    push->said = error_COUNT;
     return push;
 }
 
@@ -265,9 +263,8 @@ static enum push_result failed(struct push *push, enum label_error error, const 
  * other errors may mean that another server is the one to talk to by now. */
 static enum push_result refused(struct push *push, const struct redis_reply *reply)
 {
-    const char *text = redis_reply_kind(reply) == redis_error_reply ? redis_reply_text(reply, NULL)
-                                                                    : "an answer that no script of ours gives";
-    enum label_error error = redis_reply_kind(reply) == redis_error_reply ? redis_classify(text) : error_protocol;
+    const char *text;
+    enum label_error error = script_error(reply, &text);
     bool scripts_gone = error == error_noscript && push->push_sha[0] != '\0';
     push->push_sha[0] = error == error_noscript ? '\0' : push->push_sha[0];
     failed(push, error, text);
@@ -292,9 +289,10 @@ static enum push_result take_scripts(struct push *push)
     return push_again;
 }
 
-uint64_t push_server(const struct push *push)
+bool push_server(const struct push *push, uint64_t *server)
 {
-    return push->connection == redis_connections(push->redis) ? push->server : 0;
+    *server = push->server;
+    return push->connection == redis_connections(push->redis);
 }
 
 const uint64_t *push_totals(const struct push *push)
@@ -304,7 +302,8 @@ const uint64_t *push_totals(const struct push *push)
 
 static enum push_result count_written(struct push *push)
 {
-    if (push->connection != redis_connections(push->redis))
+    uint64_t server;
+    if (!push_server(push, &server))
         push->push_sha[0] = '\0'; /* the server is asked anew who it is */
     memcpy(push->written, push->sent.totals, sizeof push->written);
     if (push->full)
@@ -351,24 +350,24 @@ static enum push_result take_push(struct push *push)
     return begin_sets(push, count_written(push));
 }
 
-/* The open sets are best effort: what Redis does not take of them fails no push. It is counted, and said once for each reason. */
 static enum push_result take_sets(struct push *push)
 {
-    const struct redis_reply *wrong = publish_take(push->redis);
-    if (wrong == NULL) {
-        push->said = error_COUNT;
-        return push_written;
-    }
-    bool is_error = redis_reply_kind(wrong) == redis_error_reply;
-    const char *text = is_error ? redis_reply_text(wrong, NULL) : "an answer that no script of ours gives";
-    enum label_error error = is_error ? redis_classify(text) : error_protocol;
-    tally_add(push->tally, SERIES_1(push_errors_total, error), 1);
-    if (error == error_noscript)
+    if (!publish_take(push->redis, push->tally))
         push->push_sha[0] = '\0';
-    if (error != push->said)
-        log_warning("Redis does not take the open sets: %s", text);
-    push->said = error;
     return push_written;
+}
+
+static enum push_result take_settled(struct push *push)
+{
+    uint64_t server;
+    if (settle_is_leased(push->redis, push->tally))
+        return failed(push, error_fenced,
+                      "another run of this instance pushed a moment ago; totals are settled when its lease is over");
+    bool known = push_server(push, &server);
+    const struct redis_reply *wrong = known ? settle_take(push->redis, push->tally, server) : NULL;
+    if (!known)
+        push->push_sha[0] = '\0'; /* the server is asked anew who it is */
+    return wrong != NULL ? refused(push, wrong) : push_again;
 }
 
 enum push_result push_step(struct push *push)
@@ -386,11 +385,7 @@ enum push_result push_step(struct push *push)
         return take_scripts(push);
     if (push->phase == phase_push)
         return take_push(push);
-    if (settle_is_leased(push->redis, push->tally))
-        return failed(push, error_fenced,
-                      "another run of this instance pushed a moment ago; totals are settled when its lease is over");
-    const struct redis_reply *wrong = settle_take(push->redis, push->tally, push_server(push));
-    return wrong != NULL ? refused(push, wrong) : push_again;
+    return take_settled(push);
 }
 
 enum label_error push_error(const struct push *push)

@@ -33,9 +33,10 @@ enum push_result push_step(struct push *push);
 /* What to wait for while pending; returns milliseconds until the deadline. */
 int push_wait(const struct push *push, struct pollfd *wait);
 
-/* After push_written: the totals that Redis holds, total_COUNT of them, and which server that is (settle_identity; 0: not known). */
+/* After push_written: the totals that Redis holds, total_COUNT of them, and which server that is (settle_identity). false: it was
+ * connected to anew meanwhile, and is asked before the next push. */
 const uint64_t *push_totals(const struct push *push);
-uint64_t push_server(const struct push *push);
+bool push_server(const struct push *push, uint64_t *server);
 
 enum label_error push_error(const struct push *push);
 const char *push_error_text(const struct push *push);

@@ -1,6 +1,7 @@
 /* Mapping, checking and repairing. What is not as this version with these settings makes it is begun anew. */
 #include "milter/pusher/sets_memory.h"
 
+#include "conf/lib/fnv1a.h"
 #include "conf/lib/log.h"
 
 #include <errno.h>
@@ -29,11 +30,7 @@ struct sets_part *sets_memory_part(struct sets_memory *memory, unsigned part)
 
 static uint64_t checksum_of(const struct sets_memory *memory)
 {
-    const unsigned char *byte = (const unsigned char *)memory;
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < offsetof(struct sets_memory, checksum); i++)
-        hash = (hash ^ byte[i]) * 0x100000001b3u;
-    return hash;
+    return fnv1a(FNV1A_BEGINS, memory, offsetof(struct sets_memory, checksum));
 }
 
 /* What the constant part of the header must be. */

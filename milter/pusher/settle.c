@@ -1,6 +1,7 @@
 /* Settling totals after a power failure. */
 #include "milter/pusher/settle.h"
 
+#include "conf/lib/fnv1a.h"
 #include "conf/lib/log.h"
 
 #include <stdlib.h>
@@ -12,6 +13,9 @@ void settle_owner(const struct tally *tally, char *owner)
     owner[32] = ':';
     memcpy(owner + 33, tally->header->boot_id, sizeof tally->header->boot_id);
 }
+
+/* The answers, in the order of the questions. */
+enum { answer_owner, answer_counters, answer_run, answer_lease, answer_time };
 
 void settle_ask(struct redis *redis, const char *instance)
 {
@@ -32,21 +36,21 @@ void settle_ask_identity(struct redis *redis)
         redis_command(redis, 2, (const char *const[]){"INFO", sections[i]}, NULL);
 }
 
-/* The line's value goes into `hash` (FNV-1a); false where there is no such line. */
+/* The line's value goes into `hash`; false where there is no such line. */
 static bool hash_field(const struct redis_reply *reply, const char *field, uint64_t *hash)
 {
     const char *text = redis_reply_kind(reply) == redis_string ? redis_reply_text(reply, NULL) : "";
     const char *value = strstr(text, field);
     if (value == NULL)
         return false;
-    for (value += strlen(field); *value != '\0' && *value != '\r' && *value != '\n'; value++)
-        *hash = (*hash ^ (unsigned char)*value) * 0x100000001b3u;
+    value += strlen(field);
+    *hash = fnv1a(*hash, value, strcspn(value, "\r\n"));
     return true;
 }
 
 uint64_t settle_identity(const struct redis *redis, size_t first)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = FNV1A_BEGINS;
     bool known = hash_field(redis_reply(redis, first), "\nrun_id:", &hash) &&
                  hash_field(redis_reply(redis, first + 1), "\nmaster_replid:", &hash);
     return known ? hash : 0;
@@ -97,31 +101,32 @@ static bool read_totals(const struct tally *tally, const struct redis_reply *rep
         }
     }
     for (unsigned i = 0; i < total_COUNT; i++)
-        whole = whole && (there[i] || atomic_load(&tally->base[i]) == 0 || !is_due(i, places));
+        whole = whole && (there[i] || atomic_load(&tally->kept[i]) == 0 || !is_due(i, places));
     return whole;
 }
 
 /* Was it the run that made the copy who pushed last? A clone of this machine has the same tally id, and counts of its own. */
-static bool is_of_run(const struct redis_reply *run, uint32_t run_before)
+static bool is_of_run_before(const struct redis *redis, const struct tally *tally)
 {
+    const struct redis_reply *run = redis_reply(redis, answer_run);
     return redis_reply_kind(run) == redis_string &&
-           (uint32_t)strtoull(redis_reply_text(run, NULL), NULL, 16) == run_before;
+           strtoull(redis_reply_text(run, NULL), NULL, 16) == tally->header->run_before;
 }
 
 bool settle_is_leased(const struct redis *redis, const struct tally *tally)
 {
-    const struct redis_reply *time = redis_reply(redis, 4);
-    if (!is_of_run(redis_reply(redis, 2), tally->header->run_before) ||
-        redis_reply_kind(redis_reply(redis, 3)) != redis_string || redis_reply_count(time) < 1)
+    const struct redis_reply *lease = redis_reply(redis, answer_lease), *time = redis_reply(redis, answer_time);
+    if (!is_of_run_before(redis, tally) || redis_reply_kind(lease) != redis_string || redis_reply_count(time) < 1)
         return false;
-    int64_t lease_ms = strtoll(redis_reply_text(redis_reply(redis, 3), NULL), NULL, 10);
-    return lease_ms > strtoll(redis_reply_text(redis_reply_item(time, 0), NULL), NULL, 10) * 1000;
+    int64_t until_ms = strtoll(redis_reply_text(lease, NULL), NULL, 10);
+    return until_ms > 0 &&
+           (until_ms - 1) / 1000 >= strtoll(redis_reply_text(redis_reply_item(time, 0), NULL), NULL, 10);
 }
 
 const struct redis_reply *settle_take(const struct redis *redis, const struct tally *tally, uint64_t server)
 {
-    const struct redis_reply *owner = redis_reply(redis, 0);
-    const struct redis_reply *counters = redis_reply(redis, 1);
+    const struct redis_reply *owner = redis_reply(redis, answer_owner);
+    const struct redis_reply *counters = redis_reply(redis, answer_counters);
     uint64_t known[total_COUNT];
     char id[33];
     if (redis_reply_kind(owner) != redis_string && redis_reply_kind(owner) != redis_nil)
@@ -129,8 +134,7 @@ const struct redis_reply *settle_take(const struct redis *redis, const struct ta
     if (redis_reply_kind(counters) != redis_array)
         return counters;
     tally_id_text(tally, id);
-    bool is_same = server != 0 && server == atomic_load(&tally->header->server) &&
-                   is_of_run(redis_reply(redis, 2), tally->header->run_before);
+    bool is_same = server != 0 && server == atomic_load(&tally->header->server) && is_of_run_before(redis, tally);
     if (is_same && redis_reply_kind(owner) == redis_string && strncmp(redis_reply_text(owner, NULL), id, 32) == 0 &&
         read_totals(tally, counters, known)) {
         tally_raise(tally, known);

@@ -18,7 +18,7 @@ static void begin(struct tally *tally)
     atomic_store(&tally->header->id[1], 0xfedcba9876543210u);
     for (unsigned i = 0; i < total_COUNT; i++) {
         bool counted = i == SERIES_0(push_total);
-        atomic_store(&tally->base[i], counted ? COPIED : 0);
+        atomic_store(&tally->kept[i], counted ? COPIED : 0);
         atomic_store(&tally->totals[i], counted ? COPIED + COUNTED : 0);
     }
     atomic_store(&tally->header->state, tally_settling);

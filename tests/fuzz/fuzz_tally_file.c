@@ -61,10 +61,10 @@ static void look(const struct tally_header *header, size_t size)
     tally_view_close(view);
 }
 
-static void take_over(const struct tally_header *header, bool keep_base)
+static void take_over(const struct tally_header *header, bool of_this_boot)
 {
     static struct own_domains own;
-    struct tally_inheritance inheritance = {.from = header, .settling = keep_base, .keep_base = keep_base};
+    struct tally_inheritance inheritance = {.from = header, .settling = of_this_boot, .of_this_boot = of_this_boot};
     struct tally tally;
     if (own.count == 0 && own_domains_add(&own, "a.test", "") != NULL)
         abort();

@@ -8,15 +8,15 @@ from pathlib import Path
 
 FILE = "conversation.tally"
 
-CONSTANT = struct.Struct("<8sIIQQIIQQQQQQ40s")
+CONSTANT = struct.Struct("<8sIIQQIIQQQQQQQ40s")
 CHECKSUM = struct.Struct("<Q")
-CHANGING = struct.Struct("<QQIIqQqIIIIIIQQ")
+CHANGING = struct.Struct("<QQIIqQqIIIIQQQ")
 Header = namedtuple(
     "Header",
-    "magic version header_bytes catalogue bytes total_count gauge_count totals_at base_at processes_at names_at "
+    "magic version header_bytes catalogue bytes total_count gauge_count domains_at totals_at kept_at processes_at names_at "
     "process_bytes names_checksum boot_id "
     "checksum "
-    "id_high id_low state starts begun_ms server kept_ms ahead anonymous clean domains_at run_before unused copy_checksum run",
+    "id_high id_low state starts begun_ms server kept_ms ahead anonymous clean unused copy_checksum run run_before",
 )
 RUNNING, SETTLING = 1, 2
 DOMAINS = struct.Struct("<QII")  # shown, count, unused; then so many of these
@@ -31,6 +31,11 @@ def fnv1a(data):
     return value
 
 
+def header_of(data):
+    parts = CONSTANT.unpack_from(data) + CHECKSUM.unpack_from(data, CONSTANT.size)
+    return Header(*parts, *CHANGING.unpack_from(data, CONSTANT.size + CHECKSUM.size))
+
+
 class Tally:
     """The file as it is now; `save` writes what was changed."""
 
@@ -40,8 +45,7 @@ class Tally:
 
     @property
     def header(self):
-        parts = CONSTANT.unpack_from(self.data) + CHECKSUM.unpack_from(self.data, CONSTANT.size)
-        return Header(*parts, *CHANGING.unpack_from(self.data, CONSTANT.size + CHECKSUM.size))
+        return header_of(self.data)
 
     @property
     def id(self):
@@ -103,7 +107,7 @@ class Tally:
     def kept(self, name):
         """The part of a total that may be shown, unless the tally is ahead."""
         header = self.header
-        return struct.unpack_from("<Q", self.data, self.total_at(name) - header.totals_at + header.base_at)[0]
+        return struct.unpack_from("<Q", self.data, self.total_at(name) - header.totals_at + header.kept_at)[0]
 
     def set_total(self, name, value):
         """In a copy, whose checksum covers totals and names."""

@@ -13,7 +13,7 @@ from in_redis import Trace, gauge, wait_in_redis
 from kit.figures import figure
 from kit.mounts import Mounts
 from kit.programs import Exporter
-from kit.tally import CONSTANT, FILE, Tally
+from kit.tally import CONSTANT, FILE, Tally, header_of
 from kit.wait import GENEROUS, pass_time, wait_until
 from mail import COMMAND_TIMEOUT, Traffic, send
 from scope import PASSED, Scope, passed, site_in
@@ -39,7 +39,7 @@ def flip(at):
 
 
 def names_begin(data):
-    return CONSTANT.unpack_from(data)[10]
+    return header_of(data).names_at
 
 
 RANDOM = random.Random(1)
@@ -47,7 +47,8 @@ DAMAGES = {
     "magic": flip(0),
     "version": flip(8),
     "size": flip(24),
-    "where the totals are": flip(40),
+    "where the domains are": flip(40),
+    "where the totals are": flip(48),
     "boot id": flip(CONSTANT.size - 40),
     "checksum": flip(CONSTANT.size),
     "first name": flip(lambda data: names_begin(data) + 3),
@@ -137,7 +138,7 @@ def overwrite(begins, ends, byte=None):
 HARMS = {
     "cut": (lambda tally: os.truncate(tally.path, 0), "was cut"),
     "header": (overwrite(lambda header: 0, lambda header: CONSTANT.size), "was overwritten"),
-    "totals": (overwrite(lambda header: header.totals_at, lambda header: header.base_at, 0x7F), "was overwritten"),
+    "totals": (overwrite(lambda header: header.totals_at, lambda header: header.kept_at, 0x7F), "was overwritten"),
     "processes": (overwrite(lambda header: header.processes_at, lambda header: header.names_at), "was overwritten"),
 }
 

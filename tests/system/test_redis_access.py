@@ -248,16 +248,22 @@ def test_clone_waits_and_takes_over(own_parts, other_redis, other_fleet, clone, 
     assert (first.passed(), second.passed()) == (25, expected)
 
 
-def test_clone_goes_on_where_power_failed(own_parts, other_redis):
-    """One with a copy of our disk: it has our tally id, and counts mail of its own under it. That is not ours to raise."""
-    first = own_parts.start(Scope(site_in(own_parts, "power_first", other_redis.url)))
+def with_clone(own_parts, other_redis, name):
+    """One that has pushed 10 messages, and the site of another machine with a copy of its disk."""
+    first = own_parts.start(Scope(site_in(own_parts, f"{name}_first", other_redis.url)))
     messages(first, 10, refused=0, aborted=0)
     in_step(other_redis, first)
     wait_until(lambda: is_kept(first.site), "what is shown is kept by Redis")
-    site = site_in(own_parts, "power_second", other_redis.url)
+    site = site_in(own_parts, f"{name}_second", other_redis.url)
     site.instance = first.site.instance
     site.write(instance=site.instance)
     (site.state_directory / FILE).write_bytes(Tally(first.site.state_directory).of_another_boot().data)
+    return first, site
+
+
+def test_clone_goes_on_where_power_failed(own_parts, other_redis):
+    """One with a copy of our disk: it has our tally id, and counts mail of its own under it. That is not ours to raise."""
+    first, site = with_clone(own_parts, other_redis, "power")
     before = first.tally().id
     first.kill()
     second = own_parts.start(Scope(site))
@@ -275,14 +281,7 @@ def test_clone_goes_on_where_power_failed(own_parts, other_redis):
 
 def test_clone_of_our_disk_does_not_settle(own_parts, other_redis):
     """Not while we push: what Redis holds is ours then, and nothing to be raised to. Once we are gone it takes our place."""
-    first = own_parts.start(Scope(site_in(own_parts, "disk_first", other_redis.url)))
-    messages(first, 10, refused=0, aborted=0)
-    in_step(other_redis, first)
-    wait_until(lambda: is_kept(first.site), "what is shown is kept by Redis")
-    site = site_in(own_parts, "disk_second", other_redis.url)
-    site.instance = first.site.instance
-    site.write(instance=site.instance)
-    (site.state_directory / FILE).write_bytes(Tally(first.site.state_directory).of_another_boot().data)
+    first, site = with_clone(own_parts, other_redis, "disk")
     second = own_parts.start(Scope(site))
     second.wait_said("another run of this instance pushed a moment ago")
     messages(first, 5, refused=0, aborted=0)

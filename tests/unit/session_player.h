@@ -1,4 +1,4 @@
-/* Plays scripts of milter events into conf/filter/session.c, on a clock of its own, and compares every total that they moved.
+/* Plays scripts of milter events into milter/filter/session.c, on a clock of its own, and compares every total that they moved.
  *
  * A script is events, separated by '|': connect ADDRESS [VERSION], where ADDRESS is a.b.c.d,port, [v6],port, unix or none; resolve WORD
  * and listener ADDRESS (of the next connect; the port is 10025); auth MECHANISM (of the next MAIL); tls VERSION (from now on); unknown; mail ARGUMENT …; mail! (without arguments); to PATH (of recipients from now on; none: NULL); rcpt; refuse CODE TEXT; refuse! TEXT; refused NUMBER (in all, as sendmail says); data; header NAME: VALUE; body BYTES; eom;

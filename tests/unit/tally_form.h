@@ -58,8 +58,8 @@ static inline struct tally_header *form_make(const struct form_series *totals, u
     form.gauge_count = gauge_count;
     form.process_bytes = form_after(0, sizeof(struct tally_process) + gauge_count * sizeof(int64_t), 8);
     form.totals_at = form_after(0, sizeof form, 40);
-    form.base_at = form_after(form.totals_at, array, 8);
-    form.processes_at = form_after(form.base_at, array, 16);
+    form.kept_at = form_after(form.totals_at, array, 8);
+    form.processes_at = form_after(form.kept_at, array, 16);
     form.names_at = form.processes_at + TALLY_PROCESSES * form.process_bytes + 3;
     form.bytes = form.names_at + names;
     tally_file_boot_id(form.boot_id);

@@ -60,7 +60,7 @@ static void pass(int64_t milliseconds, int64_t interval_ms)
 
 static uint64_t kept(void)
 {
-    return atomic_load(&tally.base[TOTAL]);
+    return atomic_load(&tally.kept[TOTAL]);
 }
 
 /* A push of all that was counted so far. */

@@ -57,7 +57,7 @@ static void test_gate(void **state)
     (void)state;
     assert_true(gate_prepare(&failure));
     unsigned open_files = gate_open_files();
-    assert_int_equal(gate_connections(), 0);
+    assert_int_equal(gate_count(gate_is_connection), 0);
     assert_int_equal(gate_wait().fd, -1);
     int first = dial();
     assert_int_equal(gate_open_files(), open_files + 1);
@@ -65,7 +65,7 @@ static void test_gate(void **state)
     assert_true(is_readable(HANDOVER_LISTENER)); /* libmilter's to accept */
     int session = accept(HANDOVER_LISTENER, NULL, NULL);
     assert_true(session >= 0);
-    assert_int_equal(gate_connections(), 2); /* both ends are ours here */
+    assert_int_equal(gate_count(gate_is_connection), 2); /* both ends are ours here */
 
     int second = dial();
     open_files = gate_open_files();

@@ -1,4 +1,4 @@
-/* milter/filter/session.c: what MAIL and the connection before it say of a message: its source, the null sender, its size. A row a case,
+/* milter/filter/session.c and message.c: what MAIL and the connection before it say of a message: its source, the null sender, its size. A row a case,
  * of each MTA. */
 #include "tests/unit/session_player.h"
 

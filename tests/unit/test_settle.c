@@ -42,10 +42,11 @@ static void fake_command(struct redis *redis, size_t count, const char *const *a
 
 #include <cmocka.h>
 
-enum { SERVER = 4711, RUN_BEFORE = 0x49abcdef };
-#define RUN   "$16\r\n0123456749abcdef\r\n"
-#define ID    "0123456789abcdeffedcba9876543210"
-#define OWNER "$69\r\n" ID ":a09da96c-e5bf-4353-bcbc-3915bf7e66ea\r\n"
+enum { SERVER = 4711 };
+#define RUN_BEFORE 0x0123456749abcdefu
+#define RUN        "$16\r\n0123456749abcdef\r\n"
+#define ID         "0123456789abcdeffedcba9876543210"
+#define OWNER      "$69\r\n" ID ":a09da96c-e5bf-4353-bcbc-3915bf7e66ea\r\n"
 
 /* A settling tally with the id above: push_total had 10 in the copy, and 3 were counted since; nothing else. */
 static int begin(void **state)
@@ -54,7 +55,7 @@ static int begin(void **state)
     form_fresh(&tally);
     atomic_store(&tally.header->id[0], 0x0123456789abcdefu);
     atomic_store(&tally.header->id[1], 0xfedcba9876543210u);
-    atomic_store(&tally.base[SERIES_0(push_total)], 10);
+    atomic_store(&tally.kept[SERIES_0(push_total)], 10);
     atomic_store(&tally.totals[SERIES_0(push_total)], 13);
     atomic_store(&tally.header->state, tally_settling);
     atomic_store(&tally.header->server, SERVER);
@@ -281,7 +282,7 @@ static void test_domains(void **state)
         assert_int_equal(tally_place_domains(tally, &own), 0);
         for (unsigned place = 0; place < 2; place++) { /* a.test was counted once since the start */
             unsigned slot = SERIES_2(domain_messages_total, place, verdict_lost);
-            atomic_store(&tally->base[slot], 4 + place);
+            atomic_store(&tally->kept[slot], 4 + place);
             atomic_store(&tally->totals[slot], 5);
         }
         snprintf(said, sizeof said, OWNER "%s", rows[i].counters);
@@ -336,6 +337,8 @@ static void test_leased(void **state)
         {"$6\r\n100001\r\n", "-NOPERM no\r\n", false},
         {"-NOPERM no\r\n", "*2\r\n$3\r\n100\r\n$1\r\n0\r\n", false},
         {"$6\r\n100001\r\n", "*0\r\n", false},
+        {"$19\r\n9223372036854775807\r\n", "*2\r\n$19\r\n9223372036854775807\r\n$1\r\n0\r\n", false},
+        {"$20\r\n-9223372036854775808\r\n", "*2\r\n$20\r\n-9223372036854775808\r\n$1\r\n0\r\n", false},
     };
     const struct tally *tally = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -279,8 +279,8 @@ static void test_attach_refuses(void **state)
 
 /* ---- settling ---- */
 
-/* A tally begun from a copy in which total i held base(i), and in which `counted(i)` was counted since. */
-static uint64_t base(unsigned i)
+/* A tally begun from a copy in which total i held copied(i), and in which `counted(i)` was counted since. */
+static uint64_t copied(unsigned i)
 {
     return i % 7 * 1000;
 }
@@ -294,8 +294,8 @@ static void begin_settling(struct tally *tally)
 {
     form_fresh(tally);
     for (unsigned i = 0; i < total_COUNT; i++) {
-        atomic_store(&tally->base[i], base(i));
-        atomic_store(&tally->totals[i], base(i) + counted(i));
+        atomic_store(&tally->kept[i], copied(i));
+        atomic_store(&tally->totals[i], copied(i) + counted(i));
     }
     atomic_store(&tally->header->state, tally_settling);
 }
@@ -310,10 +310,10 @@ static void test_raise(void **state)
     begin_settling(&tally);
     tally_id_text(&tally, before);
     for (unsigned i = 0; i < total_COUNT; i++)
-        known[i] = i % 3 == 0 ? 0 : i % 3 == 1 ? base(i) : base(i) + i;
+        known[i] = i % 3 == 0 ? 0 : i % 3 == 1 ? copied(i) : copied(i) + i;
     tally_raise(&tally, known);
     for (unsigned i = 0; i < total_COUNT; i++)
-        assert_int_equal(total(&tally, i), (known[i] > base(i) ? known[i] : base(i)) + counted(i));
+        assert_int_equal(total(&tally, i), (known[i] > copied(i) ? known[i] : copied(i)) + counted(i));
     assert_int_equal(atomic_load(&tally.header->state), tally_running);
     tally_id_text(&tally, after);
     assert_string_equal(before, after);
@@ -346,7 +346,7 @@ static void test_settling_again(void **state)
         struct tally tally;
         begin_settling(&tally);
         for (unsigned i = 0; i < total_COUNT; i++)
-            known[i] = base(i) + i;
+            known[i] = copied(i) + i;
         if (turn < 2)
             tally_raise(&tally, known);
         else
@@ -373,7 +373,7 @@ static void test_settling_while_counting(void **state)
         begin_settling(&tally);
         tally_gauge_set(&tally, gauge_sessions_active, 0);
         for (unsigned i = 0; i < total_COUNT; i++)
-            known[i] = base(i) + 100;
+            known[i] = copied(i) + 100;
         assert_int_equal(pthread_create(&thread, NULL, add_often, &tally), 0);
         if (raise)
             tally_raise(&tally, known);

@@ -226,7 +226,7 @@ static void test_names_in_the_file(void **state)
     assert_true(found);
 }
 
-/* A copy has the names that were given since, too, and a base of its own. */
+/* A copy has the names that were given since, too, and a kept part of its own. */
 static void test_copy(void **state)
 {
     struct made *made = *state;
@@ -242,7 +242,7 @@ static void test_copy(void **state)
     begin(made);
     assert_int_equal(atomic_load(&made->tally.header->state), tally_settling);
     expect_shown(made, "c.test 0 b.test 3 ");
-    assert_int_equal(atomic_load(&made->tally.base[LOST(1)]), 3);
+    assert_int_equal(atomic_load(&made->tally.kept[LOST(1)]), 3);
     count(made, "b.test", 4);
     uint64_t known[total_COUNT] = {0};
     known[LOST(1)] = 10;
@@ -283,7 +283,7 @@ static void test_damaged(void **state)
     begin(made);
     made->tally.header->domains_at = made->tally.header->domains_at - 8; /* it is read where it was */
     assert_int_equal(reload(made), 0);
-    static const uint32_t nowhere[] = {0, 8, 9, UINT32_MAX};
+    static const uint64_t nowhere[] = {0, 8, 9, UINT32_MAX, UINT64_MAX};
     for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
         struct tally_header form = made->tally.form;
         form.domains_at = nowhere[i];

@@ -105,7 +105,7 @@ static void test_every_place(void **state)
         const char *name;
         size_t at, bytes;
     } fields[] = {FIELD(bytes),   FIELD(total_count),  FIELD(gauge_count), FIELD(totals_at),
-                  FIELD(base_at), FIELD(processes_at), FIELD(names_at),    FIELD(process_bytes)};
+                  FIELD(kept_at), FIELD(processes_at), FIELD(names_at),    FIELD(process_bytes)};
     static const int64_t steps[] = {-4096, -64, -24, -8, -1, 1, 8, 24, 64, 4096};
     static const uint64_t values[] = {0,
                                       1,
@@ -152,9 +152,9 @@ static void test_overlaps(void **state)
     for (int part = 0; part < 4; part++) {
         struct tally_header *header = sound();
         if (part == 0)
-            header->base_at = header->totals_at;
+            header->kept_at = header->totals_at;
         else if (part == 1)
-            header->processes_at = header->base_at;
+            header->processes_at = header->kept_at;
         else if (part == 2)
             header->names_at = header->processes_at;
         else
@@ -202,7 +202,7 @@ static void test_implausible_totals(void **state)
     (void)state;
     for (unsigned i = 0; i < 6; i++) {
         struct tally_header *header = sound();
-        uint64_t *slots = (uint64_t *)(void *)((char *)header + (i < 3 ? header->totals_at : header->base_at));
+        uint64_t *slots = (uint64_t *)(void *)((char *)header + (i < 3 ? header->totals_at : header->kept_at));
         slots[i % 3] = (UINT64_C(1) << 62) - 1;
         assert_null(tally_file_check(header, header->bytes));
         slots[i % 3] = UINT64_C(1) << 62;

@@ -106,7 +106,7 @@ static void test_overwritten(void **state)
     assert_int_equal(tally_process_add(tally, 2), 1);
     tally->header->processes_at = at;
     assert_null(tally_harm(tally));
-    _Atomic uint64_t *const totals[] = {tally->totals, tally->totals + total_COUNT - 1, tally->base};
+    _Atomic uint64_t *const totals[] = {tally->totals, tally->totals + total_COUNT - 1, tally->kept};
     for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
         atomic_store(totals[i], UINT64_C(1) << 62);
         assert_true(is_overwritten(tally));

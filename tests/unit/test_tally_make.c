@@ -74,14 +74,14 @@ static void test_whose_totals(void **state)
 {
     struct made *made = *state;
     make(made);
-    uint32_t first = (uint32_t)made->tally.header->run;
+    uint64_t first = made->tally.header->run;
     assert_int_equal(made->tally.header->run_before, 0);
     make(made);
-    uint32_t second = (uint32_t)made->tally.header->run;
+    uint64_t second = made->tally.header->run;
     assert_int_equal(made->tally.header->run_before, first);
     atomic_store(&made->tally.header->state, tally_settling);
     make(made);
-    assert_int_not_equal((uint32_t)made->tally.header->run, second);
+    assert_int_not_equal(made->tally.header->run, second);
     assert_int_equal(made->tally.header->run_before, first);
 }
 
@@ -248,7 +248,7 @@ static void test_copy_of_before(void **state)
     for (int turn = 0; turn < 2; turn++) {
         assert_int_equal(atomic_load(&made->tally.header->state), tally_settling);
         assert_int_equal(total_of(made, SERIES_0(push_total)), 3 + turn * 10);
-        assert_int_equal(atomic_load(&made->tally.base[SERIES_0(push_total)]), 3);
+        assert_int_equal(atomic_load(&made->tally.kept[SERIES_0(push_total)]), 3);
         tally_snapshot(&made->tally, &snapshot);
         assert_false(snapshot.has_totals);
         tally_add(&made->tally, SERIES_0(push_total), 10);
@@ -297,7 +297,7 @@ static void test_ahead_and_clean(void **state)
     make(made);
     assert_string_equal(made->warning.text, "");
     assert_int_equal(total_of(made, SERIES_0(push_total)), 3);
-    assert_int_equal(atomic_load(&made->tally.base[SERIES_0(push_total)]), 3);
+    assert_int_equal(atomic_load(&made->tally.kept[SERIES_0(push_total)]), 3);
     tally_go_ahead(&made->tally);
     assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &failure));
     assert_int_equal(atomic_load(&load_copy(made)->ahead), tally_kept_only);
@@ -320,7 +320,7 @@ static void test_kept_over_a_restart(void **state)
     atomic_store(&made->tally.header->server, 4711);
     make(made);
     assert_int_equal(total_of(made, SERIES_0(push_total)), 5);
-    assert_int_equal(atomic_load(&made->tally.base[SERIES_0(push_total)]), 2);
+    assert_int_equal(atomic_load(&made->tally.kept[SERIES_0(push_total)]), 2);
     assert_int_equal(atomic_load(&made->tally.header->ahead), tally_is_ahead);
     assert_int_equal(atomic_load(&made->tally.header->server), 4711);
 }
