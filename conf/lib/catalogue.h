@@ -58,6 +58,7 @@
     total_##name, total_##name##_LAST = total_##name + SERIES_##labels - 1,
 #define HISTOGRAM(name, writer, unit, labels, bounds, help)                                                            \
     total_##name, total_##name##_LAST = total_##name + SERIES_##labels * HISTOGRAM_SLOTS(bounds) - 1,
+#define SECTION(name) total_##name, total_##name##_BEFORE = total_##name - 1,
 enum total {
 #include "conf/tables/metrics.def"
     total_COUNT
@@ -104,7 +105,7 @@ enum metric_width {
 enum metric_kind { kind_counter, kind_gauge, kind_histogram, kind_info };
 enum metric_unit { unit_one, unit_seconds, unit_bytes, unit_decimal };
 enum metric_join { join_sum, join_max };
-enum metric_writer { writer_filter, writer_pusher, writer_supervisor, writer_exporter, writer_each };
+enum metric_writer { writer_filter, writer_pusher, writer_supervisor, writer_exporter, writer_collector, writer_each };
 
 struct label_set {
     const char *label;

@@ -4,7 +4,7 @@
 #define MILTER_FILTER_REFUSAL_H
 
 #include "conf/lib/settings.h"
-#include "milter/filter/reject.h"
+#include "conf/lib/reject.h"
 
 /* By {rcpt_mailer} and {rcpt_host}: is it refused? */
 bool refusal_is_one(enum label_mta mta, const char *mailer, const char *host);

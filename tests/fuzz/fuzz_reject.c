@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "milter/filter/reject.h"
+#include "conf/lib/reject.h"
 
 static const struct reject_texts no_texts;
 

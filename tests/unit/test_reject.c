@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "milter/filter/reject.h"
+#include "conf/lib/reject.h"
 
 #include <cmocka.h> /* last: its fail is not ours */
 
@@ -61,13 +61,11 @@ static const struct row code_rows[] = {
 #undef CODE_FIRST
 #undef CODE_CLASS
 
-#define SET(set, label)
-#define END(set)
-#define V(set, id, text) text,
+#define C(id, text) text,
 static const char *const code_values[] = {
 #include "conf/tables/codes.def"
 };
-#undef V
+#undef C
 
 /* The names of the classes come from labels.def, of which only the set `class` is wanted. */
 struct value {

@@ -3,8 +3,8 @@
  * A milter is told of refused recipients by two macros. In Postfix {rcpt_host} is the enhanced code and {rcpt_addr} the
  * reply text without the codes and without its first word; in sendmail {rcpt_addr} begins with the SMTP code and mostly
  * the enhanced code. */
-#ifndef MILTER_FILTER_REJECT_H
-#define MILTER_FILTER_REJECT_H
+#ifndef CONF_LIB_REJECT_H
+#define CONF_LIB_REJECT_H
 
 #include <stdint.h>
 

@@ -10,7 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
-#include "milter/filter/reject.h"
+#include "conf/lib/reject.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -83,11 +83,11 @@ static const struct code_class codes[] = {
 #undef CODE_FIRST
 #undef CODE_CLASS
 
-#define V(set, id, text) text,
+#define C(id, text) text,
 static const char code_values[code_COUNT][CODE_SIZE] = {
 #include "conf/tables/codes.def"
 };
-#undef V
+#undef C
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
