@@ -15,9 +15,10 @@ struct span {
 };
 
 struct log_line {
-    int64_t time_us;     /* since the Unix epoch; 0: it bears no time */
-    struct span program; /* "postfix/smtp", "postfix-out/relay/smtp", "sm-mta"; empty: Exim's own log, which names none */
-    int64_t pid;         /* 0: not told */
+    int64_t time_us; /* since the Unix epoch; 0: it bears no time */
+    struct span
+        program; /* "postfix/smtp", "postfix-out/relay/smtp", "sm-mta"; empty: Exim's own log, which names none */
+    int64_t pid; /* 0: not told */
     struct span message; /* without blanks before it */
 };
 
@@ -38,7 +39,11 @@ bool log_line_read(struct log_clock *clock, const char *text, size_t length, str
 
 /* ---- spans ---- */
 
-#define SPAN(literal) ((struct span){literal, sizeof(literal) - 1})
+#define SPAN_TEXT(literal)                                                                                             \
+    {                                                                                                                  \
+        literal, sizeof(literal) - 1                                                                                   \
+    } /* in tables */
+#define SPAN(literal) ((struct span)SPAN_TEXT(literal))
 
 static inline bool span_is(struct span span, struct span other)
 {
