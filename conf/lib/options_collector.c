@@ -1,5 +1,6 @@
 /* The types of options that say what the collector looks at: logs, processes, file systems. */
 #include "conf/lib/options_types.h"
+#include "conf/lib/places.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -144,10 +145,10 @@ static void print_own_roles(FILE *out, const void *field)
 static const char *read_filesystems(const struct option *option, const char *text, void *field)
 {
     struct filesystems *filesystems = field;
-    if (text[0] != '/' || !is_plain(text))
-        return "";
-    if (strlen(text) >= sizeof filesystems->list[0])
+    if (strlen(text) > PLACE_MAX)
         return "longer than 128 bytes";
+    if (text[0] != '/' || !places_is_name(text, strlen(text)))
+        return "";
     if (filesystems->count >= FILESYSTEMS_MAX || filesystems->count >= (uint32_t)option->maximum)
         return "more than 8 file systems";
     for (uint32_t i = 0; i < filesystems->count; i++) {
@@ -179,7 +180,8 @@ const struct option_type option_own_roles = {
     .print = print_own_roles,
     .keys = {"role", "match", "min", "max"},
     .read_keys = read_own_role};
-const struct option_type option_filesystems = {.expected = "absolute paths such as /var/log",
-                                               .is_list = true,
-                                               .read = read_filesystems,
-                                               .print = print_filesystems};
+const struct option_type option_filesystems = {
+    .expected = "absolute paths such as /var/log, of printable ASCII without blanks and quotes",
+    .is_list = true,
+    .read = read_filesystems,
+    .print = print_filesystems};

@@ -9,6 +9,7 @@
 #include "conf/lib/networks.h"
 #include "conf/lib/own_domains.h"
 #include "conf/lib/places.h"
+#include "conf/lib/places.h"
 
 #include <stdint.h>
 
@@ -25,7 +26,6 @@ enum {
     OWN_ROLES_MAX = 16,
     ROLE_MATCH_MAX = 128,
     FILESYSTEMS_MAX = 8,
-    FILESYSTEM_BYTES = 129,
     LOG_FILES_MAX = 8
 };
 
@@ -92,7 +92,7 @@ struct own_roles {
 
 struct filesystems {
     uint32_t count;
-    char list[FILESYSTEMS_MAX][FILESYSTEM_BYTES]; /* a path, which is the label, too */
+    char list[FILESYSTEMS_MAX][PLACE_BYTES]; /* a path, which is the label, too */
 };
 
 /* Where the MTA writes its log. */

@@ -5,7 +5,6 @@
 #include "exporter/collect/load_limits.h"
 #include "exporter/collect/mta_settings.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -75,7 +74,7 @@ static void show_load(const struct host *self)
     double load;
     int64_t limits[load_COUNT];
     struct mta_text text = {NULL, 0};
-    tally_gauge_set(self->tally, gauge_load1, getloadavg(&load, 1) == 1 ? llround(load * 1e6) : GAUGE_ABSENT);
+    tally_gauge_set(self->tally, gauge_load1, getloadavg(&load, 1) == 1 ? (int64_t)(load * 1e6 + 0.5) : GAUGE_ABSENT);
     enum label_server server = mta_server(self->settings);
     if (server == server_sendmail)
         text = mta_read_sendmail(self->settings);

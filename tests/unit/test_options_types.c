@@ -174,7 +174,7 @@ static void test_right(void **state)
 #define EXPECT_OCTAL         EXPECT("", "octal digits from 0000 to 0777")
 #define EXPECT_LOGS(why)     EXPECT(why, "auto, or journal and absolute paths of files, 8 at most")
 #define EXPECT_PROCESSES     "mappings such as {role: scanner, match: MailScanner, min: 1, max: 50}"
-#define EXPECT_PATHS(why)    EXPECT(why, "absolute paths such as /var/log")
+#define EXPECT_PATHS(why)    EXPECT(why, "absolute paths such as /var/log, of printable ASCII without blanks and quotes")
 #define EXPECT_NETWORKS(why) EXPECT(why, "networks such as 10.0.0.0/8 or fd00::/8")
 
 /* Values that are wrong, and the end of what is said of them. */
@@ -341,6 +341,7 @@ static const struct {
      "max is less than min: expected " EXPECT_PROCESSES},
     {"collector.filesystems", "var", EXPECT_PATHS("")},
     {"collector.filesystems", "\"/a\\nb\"", EXPECT_PATHS("")},
+    {"collector.filesystems", "/a b", EXPECT_PATHS("")},
     {"collector.filesystems", "[/a, /a]", EXPECT_PATHS(" (stands there twice)")},
     {"collector.filesystems", PATH_64 PATH_64 "x", EXPECT_PATHS(" (longer than 128 bytes)")},
     {"collector.filesystems", "[/1, /2, /3, /4, /5, /6, /7, /8, /9]", EXPECT_PATHS(" (more than 8 file systems)")},
