@@ -5,9 +5,12 @@
 #include "conf/lib/log.h"
 #include "conf/lib/notify.h"
 #include "conf/lib/options.h"
+#include "exporter/collect/host.h"
 #include "exporter/collect/log_store.h"
 #include "exporter/collect/names.h"
+#include "exporter/collect/processes.h"
 #include "exporter/collect/runner.h"
+#include "exporter/collect/sockets.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,7 +22,7 @@ enum { STOP_MS = 10 * 1000 };
 
 static const char program[] = "milterscope-collector";
 
-static const struct collector *const collectors[] = {NULL};
+static const struct collector *const collectors[] = {&collect_processes, &collect_sockets, &collect_host, NULL};
 
 /* What a run of the program holds. */
 static struct {
