@@ -72,6 +72,19 @@ struct reject_texts {
     struct reject_text list[REJECT_TEXTS_OWN_MAX];
 };
 
+enum { OWN_QUEUES_MAX = queue_own_7 - queue_own_0 + 1 };
+enum queue_form { queue_form_postfix, queue_form_sendmail, queue_form_exim };
+
+/* The operator's queues besides the MTA's; the i-th is shown in place own_i of the label `queue`. */
+struct own_queues {
+    uint32_t count;
+    struct own_queue {
+        char name[SETTINGS_NAME_MAX];
+        char directory[SETTINGS_PATH_MAX];
+        int64_t format; /* enum queue_form */
+    } list[OWN_QUEUES_MAX];
+};
+
 struct settings {
     uint64_t size;    /* of this struct: settings of another build are refused */
     uint64_t version; /* hash of MILTERSCOPE_VERSION, for the same reason */
@@ -103,8 +116,10 @@ struct settings {
     int64_t redis_timeout;                       /* microseconds */
     struct listen_addresses exporter_listen;
     int64_t exporter_scope; /* enum exporter_scope */
-    int64_t privacy;        /* boolean */
-    int64_t top_sets;       /* a bit for each of enum top_set, see top.h */
+    struct own_queues collector_queues;
+    int64_t collector_queue_interval; /* microseconds */
+    int64_t privacy;                  /* boolean */
+    int64_t top_sets;                 /* a bit for each of enum top_set, see top.h */
     int64_t top_size;
     int64_t top_hours;
 };
