@@ -27,7 +27,7 @@ struct found {
 static bool read_config(const char *path, void (*take)(struct found *, char *line), struct found *found,
                         struct failure *failure)
 {
-    char part[LINE_BYTES], line[LINE_BYTES] = "";
+    char part[LINE_BYTES], line[LINE_BYTES] = ""; /* its last byte stays a NUL */
     FILE *in = fopen(path, "re");
     if (in == NULL)
         return fail(failure, errno == EACCES ? EX_NOPERM : EX_OSFILE,
@@ -39,11 +39,10 @@ static bool read_config(const char *path, void (*take)(struct found *, char *lin
         if (part[0] == '#' || part[strspn(part, " \t")] == '\0')
             continue;
         bool goes_on = part[0] == ' ' || part[0] == '\t';
-        if (!goes_on) {
+        if (!goes_on)
             take(found, line);
-            line[0] = '\0';
-        }
-        strncat(line, part, sizeof line - 1 - strlen(line));
+        size_t length = goes_on ? strlen(line) : 0;
+        memccpy(line + length, part, '\0', sizeof line - 1 - length);
     }
     fclose(in);
     take(found, line);
