@@ -33,15 +33,17 @@ jansson       = $(shell $(PKGCONFIG) --libs jansson)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
 # A folder is a program, and takes in what stands one folder up; the linker takes from conf/lib what a program uses, and no more.
-PROGRAMS = milterscope milterscope-filter milterscope-pusher milterscope-exporter
+PROGRAMS = milterscope milterscope-filter milterscope-pusher milterscope-exporter milterscope-collector
 milterscope_FOLDER          = milter/supervisor
 milterscope-filter_FOLDER   = milter/filter
 milterscope-pusher_FOLDER   = milter/pusher
 milterscope-exporter_FOLDER = exporter/serve
+milterscope-collector_FOLDER = exporter/collect
 milterscope_LIBS          = $(yaml) $(idn2)
 milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
+milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson)
 
 TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter bench/bare-milter
 

@@ -8,6 +8,7 @@
 #include "conf/lib/log.h"
 #include "conf/lib/networks.h"
 #include "conf/lib/own_domains.h"
+#include "conf/lib/places.h"
 
 #include <stdint.h>
 

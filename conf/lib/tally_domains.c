@@ -52,6 +52,27 @@ void tally_domains_read(const struct tally_header *form, const void *memory, str
     }
 }
 
+/* A name of the node's that is no domain is there all the same; which of the two a table is, who opens the file knows. */
+void tally_places_read(const struct tally_header *form, const void *memory, struct places *places)
+{
+    const struct tally_domains *table = tally_domains_of(form, (void *)(uintptr_t)memory);
+    memset(places, 0, sizeof *places);
+    for (unsigned place = 0; table != NULL && place < PLACES_COUNT; place++) {
+        const struct tally_domain *there = &table->list[place];
+        size_t length = strnlen(there->name, PLACE_BYTES);
+        if (places_is_name(there->name, length) && there->check == check_of(there->name, length))
+            memcpy(places->names[place], there->name, length);
+    }
+}
+
+void tally_places_write(struct tally_domains *table, const struct places *places)
+{
+    for (unsigned place = 0; place < PLACES_COUNT; place++) {
+        memcpy(table->list[place].name, places->names[place], PLACE_BYTES);
+        table->list[place].check = check_of(places->names[place], strnlen(places->names[place], PLACE_BYTES));
+    }
+}
+
 void tally_domains(const struct tally *tally, struct domains *domains)
 {
     tally_domains_read(&tally->form, tally->header, domains);
