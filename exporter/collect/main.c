@@ -7,6 +7,7 @@
 #include "conf/lib/options.h"
 #include "exporter/collect/log_store.h"
 #include "exporter/collect/names.h"
+#include "exporter/collect/queue.h"
 #include "exporter/collect/runner.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ enum { STOP_MS = 10 * 1000 };
 
 static const char program[] = "milterscope-collector";
 
-static const struct collector *const collectors[] = {NULL};
+static const struct collector *const collectors[] = {&collect_queue, NULL};
 
 /* What a run of the program holds. */
 static struct {

@@ -5,6 +5,8 @@
 
 void names_fill(const struct settings *settings, struct places *places)
 {
-    (void)settings;
+    const struct own_queues *queues = &settings->collector_queues;
     memset(places, 0, sizeof *places);
+    for (uint32_t i = 0; i < queues->count; i++)
+        strcpy(places->names[places_queue + i], queues->list[i].name);
 }

@@ -1,5 +1,7 @@
 #include "exporter/collect/queue_scan.h"
 
+#include "exporter/collect/collector.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +80,7 @@ static bool has_time(struct scan *scan)
     struct queue_time now = queue_time_now();
     if (is_past(&scan->bounds->read, &now))
         scan->reading = scan->complete = false;
-    return !is_past(&scan->bounds->end, &now);
+    return !is_past(&scan->bounds->end, &now) && !atomic_load_explicit(&collectors_end, memory_order_relaxed);
 }
 
 /* ---- messages ---- */
