@@ -15,7 +15,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,15 +44,11 @@ static void load(const char *path, struct template *template)
         give_up(path);
     close(fd);
     template->length = (size_t)length;
-    char *size = memchr(template->bytes, 'C', 1);
-    template->time = size != NULL ? memmem(template->bytes, 256, "T\021", 2) : NULL; /* ten digits, blank, six */
-    if (template->time == NULL)
-        template->time = memmem(template->bytes, 256, "T\020", 2);
-    if (template->time == NULL) {
-        errno = EBADMSG;
+    enum { SIZE_RECORD = 97 }; /* C, its length, six numbers; then T, its length, ten digits and more */
+    errno = EBADMSG;
+    if (template->length < SIZE_RECORD + 12 || template->bytes[0] != 'C' || template->bytes[SIZE_RECORD] != 'T')
         give_up(path);
-    }
-    template->time += 2;
+    template->time = template->bytes + SIZE_RECORD + 2;
 }
 
 static void write_copy(int directory, const char *name, struct template *template, time_t arrived)
@@ -103,13 +98,26 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Not ru_maxrss, which knows what ran before in this process. */
+static long peak_kilobytes(void)
+{
+    char line[256];
+    long peak = -1;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL) {
+        if (sscanf(line, "VmHWM: %ld kB", &peak) == 1)
+            break;
+    }
+    if (status != NULL)
+        fclose(status);
+    return peak;
+}
+
 static void print_run(const struct tally *tally, double cpu, int64_t pause_ms)
 {
-    struct rusage usage;
     const char *between = "";
-    getrusage(RUSAGE_SELF, &usage);
     printf("{\"cpu\": %.6f, \"pause_ms\": %" PRId64 ", \"peak_kilobytes\": %ld, \"gauges\": {", cpu, pause_ms,
-           usage.ru_maxrss);
+           peak_kilobytes());
     for (unsigned gauge = gauge_queue_messages; gauge <= gauge_queue_scan_timestamp_seconds_LAST; gauge++) {
         char name[512], *end = name;
         int64_t value = atomic_load(&tally->self->gauges[gauge]);
