@@ -45,7 +45,7 @@ milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
 milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson)
 
-TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter bench/bare-milter bench/queue-scan
+TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter kit/read-log bench/bare-milter bench/queue-scan
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -124,6 +124,9 @@ $(HASTY): milter/filter/forgotten.c
 $(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard milter/filter/*.c milter/*.c))) $(HASTY) $(CONF_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-filter_LIBS)
+$(BUILD)/kit/read-log: $(call object,tests/kit/read_log.c $(filter-out %/main.c,$(wildcard exporter/collect/*.c))) $(CONF_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(yaml) $(idn2)
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter

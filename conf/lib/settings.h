@@ -21,7 +21,9 @@ enum {
     AUTHSERV_IDS_MAX = 8,
     AUTHSERV_ID_MAX = 256,
     REJECT_TEXTS_OWN_MAX = 32,
-    REJECT_TEXT_MAX = 128
+    REJECT_TEXT_MAX = 128,
+    DESTINATIONS_MAX = 16,
+    DESTINATION_MAX = 128
 };
 
 enum spam_scanner { scanner_milter, scanner_reinjection, scanner_log, scanner_none };
@@ -86,6 +88,19 @@ struct own_queues {
     } list[OWN_QUEUES_MAX];
 };
 
+/* Where deliveries go to: names that the operator gives. */
+struct destinations {
+    uint32_t count;
+    struct {
+        char text[DESTINATION_MAX]; /* as it was given, in lower case: what is printed */
+        char name
+            [DESTINATION_MAX];  /* without port; of a relay or of a domain, or a path; ".example.org": all below it */
+        struct network network; /* in place of a name */
+        uint16_t port;          /* 0: any */
+        uint16_t is_network;    /* boolean */
+    } list[DESTINATIONS_MAX];
+};
+
 struct settings {
     uint64_t size;    /* of this struct: settings of another build are refused */
     uint64_t version; /* hash of MILTERSCOPE_VERSION, for the same reason */
@@ -115,6 +130,7 @@ struct settings {
     char redis_password_file[SETTINGS_PATH_MAX]; /* empty: no password */
     int64_t redis_push_interval;                 /* microseconds */
     int64_t redis_timeout;                       /* microseconds */
+    struct destinations collector_destinations_local, collector_destinations_internal, collector_destinations_ignore;
     struct listen_addresses exporter_listen;
     int64_t exporter_scope; /* enum exporter_scope */
     struct own_queues collector_queues;
