@@ -45,7 +45,7 @@ milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
 milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson)
 
-TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter kit/read-log bench/bare-milter
+TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter kit/read-log bench/bare-milter bench/queue-scan
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -130,6 +130,10 @@ $(BUILD)/kit/read-log: $(call object,tests/kit/read_log.c $(filter-out %/main.c,
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter
+
+$(BUILD)/bench/queue-scan: $(call object,tests/bench/queue_scan.c) $(BUILD)/libmodules.a $(CONF_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(ALL_LIBS)
 
 ## make sanitize   all tests with address and undefined-behaviour sanitizers, filter and pusher with the thread sanitizer
 sanitize:

@@ -80,6 +80,19 @@ struct reject_texts {
     struct reject_text list[REJECT_TEXTS_OWN_MAX];
 };
 
+enum { OWN_QUEUES_MAX = queue_own_7 - queue_own_0 + 1 };
+enum queue_form { queue_form_postfix, queue_form_sendmail, queue_form_exim };
+
+/* The operator's queues besides the MTA's; the i-th is shown in place own_i of the label `queue`. */
+struct own_queues {
+    uint32_t count;
+    struct own_queue {
+        char name[SETTINGS_NAME_MAX];
+        char directory[SETTINGS_PATH_MAX];
+        int64_t format; /* enum queue_form */
+    } list[OWN_QUEUES_MAX];
+};
+
 /* Where deliveries go to: names that the operator gives. */
 struct destinations {
     uint32_t count;
@@ -153,8 +166,10 @@ struct settings {
     struct own_roles collector_processes;
     struct filesystems collector_filesystems; /* besides those of queue and state */
     struct log_places collector_logs;
-    int64_t privacy;  /* boolean */
-    int64_t top_sets; /* a bit for each of enum top_set, see top.h */
+    struct own_queues collector_queues;
+    int64_t collector_queue_interval; /* microseconds */
+    int64_t privacy;                  /* boolean */
+    int64_t top_sets;                 /* a bit for each of enum top_set, see top.h */
     int64_t top_size;
     int64_t top_hours;
 };

@@ -23,4 +23,7 @@ struct collector {
     void (*close)(void *self);
 };
 
+/* The program ends: a run that may be long looks at this from time to time, and returns with what it has. */
+extern _Atomic bool collectors_end;
+
 #endif

@@ -9,6 +9,7 @@
 #include "exporter/collect/log_store.h"
 #include "exporter/collect/names.h"
 #include "exporter/collect/processes.h"
+#include "exporter/collect/queue.h"
 #include "exporter/collect/runner.h"
 #include "exporter/collect/sockets.h"
 
@@ -22,7 +23,8 @@ enum { STOP_MS = 10 * 1000 };
 
 static const char program[] = "milterscope-collector";
 
-static const struct collector *const collectors[] = {&collect_processes, &collect_sockets, &collect_host, NULL};
+static const struct collector *const collectors[] = {&collect_queue, &collect_processes, &collect_sockets,
+                                                     &collect_host, NULL};
 
 /* What a run of the program holds. */
 static struct {
