@@ -133,6 +133,9 @@ static inline void tally_gauge_add(const struct tally *tally, unsigned gauge, in
  * goes on, what it counts is lost. For one tally a process; before threads are started. */
 bool tally_guard(const struct tally *tally, struct failure *failure);
 
+/* The same for one more mapping of a file that others can write, which turns to zeros. After tally_guard, before threads are started. */
+void tally_guard_also(void *map, size_t bytes);
+
 /* Has the file lost pages? Then what is in memory must not be shown or copied any more. A system call. */
 bool tally_is_cut(const struct tally *tally);
 
