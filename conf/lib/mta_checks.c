@@ -71,7 +71,8 @@ int mta_checks_open(const char *run_directory, struct failure *failure)
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
         return fd;
-    fail(failure, errno == ENOENT ? EX_NOINPUT : EX_NOPERM, "%s: %s", path, fd < 0 ? strerror(errno) : "not a file");
+    bool is_missing = fd < 0 && errno == ENOENT;
+    fail(failure, is_missing ? EX_NOINPUT : EX_NOPERM, "%s: %s", path, fd < 0 ? strerror(errno) : "not a file");
     if (fd >= 0)
         close(fd);
     return -1;
