@@ -144,6 +144,7 @@ struct settings {
     int64_t log_target;                    /* enum log_target */
     int64_t mta_kind;                      /* enum mta_kind */
     char mta_config[SETTINGS_PATH_MAX];    /* "auto", or where the doctor looks */
+    struct listeners mta_listeners;        /* that the collector checks */
     char milter_socket[SETTINGS_PATH_MAX]; /* "unix:/path" or "inet:port@host"; auto is resolved */
     int64_t milter_socket_mode;
     char milter_socket_group[SETTINGS_NAME_MAX]; /* empty: leave as it is; auto is resolved */
@@ -187,5 +188,8 @@ int settings_seal(const struct settings *settings, struct failure *failure);
  * stays valid after `fd` is closed, until settings_unmap. */
 const struct settings *settings_map(int fd, struct failure *failure);
 void settings_unmap(const struct settings *settings);
+
+/* "127.0.0.1:25", "[::1]:25"; into `text` of at least 64 bytes. */
+void settings_listener_text(const struct listeners *listeners, uint32_t number, char *text);
 
 #endif
