@@ -160,7 +160,10 @@ int main(int argc, char **argv)
 {
     static const char *log, *mta;
     static const struct command_flag flags[] = {
-        {.name = "read-log", .value = &log, .argument = "FILE", .help = "print what a delivery log says (-: standard input), and end"},
+        {.name = "read-log",
+         .value = &log,
+         .argument = "FILE",
+         .help = "print what a delivery log says (-: standard input), and end"},
         {.name = "mta", .value = &mta, .argument = "KIND", .help = "whose log that is: postfix, sendmail or exim"},
     };
     sigset_t signals;
