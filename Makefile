@@ -30,6 +30,7 @@ zlib          = $(shell $(PKGCONFIG) --libs zlib)
 psl           = $(shell $(PKGCONFIG) --libs libpsl)
 idn2          = $(shell $(PKGCONFIG) --libs libidn2)
 jansson       = $(shell $(PKGCONFIG) --libs jansson)
+systemd       = $(shell $(PKGCONFIG) --libs libsystemd)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
 # A folder is a program, and takes in what stands one folder up; the linker takes from conf/lib what a program uses, and no more.
@@ -43,7 +44,7 @@ milterscope_LIBS          = $(yaml) $(idn2)
 milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
-milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson)
+milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson) $(systemd)
 
 TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter bench/bare-milter
 
@@ -101,7 +102,7 @@ MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
-ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) -lm
+ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) $(systemd) -lm
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libmodules.a $(CONF_LIB)
 	@mkdir -p $(@D)
