@@ -23,6 +23,8 @@ enum {
     AUTHSERV_ID_MAX = 256,
     REJECT_TEXTS_OWN_MAX = 32,
     REJECT_TEXT_MAX = 128,
+    DESTINATIONS_MAX = 16,
+    DESTINATION_MAX = 128,
     OWN_ROLES_MAX = 16,
     ROLE_MATCH_MAX = 128,
     FILESYSTEMS_MAX = 8,
@@ -78,6 +80,32 @@ struct reject_texts {
     struct reject_text list[REJECT_TEXTS_OWN_MAX];
 };
 
+enum { OWN_QUEUES_MAX = queue_own_7 - queue_own_0 + 1 };
+enum queue_form { queue_form_postfix, queue_form_sendmail, queue_form_exim };
+
+/* The operator's queues besides the MTA's; the i-th is shown in place own_i of the label `queue`. */
+struct own_queues {
+    uint32_t count;
+    struct own_queue {
+        char name[SETTINGS_NAME_MAX];
+        char directory[SETTINGS_PATH_MAX];
+        int64_t format; /* enum queue_form */
+    } list[OWN_QUEUES_MAX];
+};
+
+/* Where deliveries go to: names that the operator gives. */
+struct destinations {
+    uint32_t count;
+    struct {
+        char text[DESTINATION_MAX]; /* as it was given, in lower case: what is printed */
+        char name
+            [DESTINATION_MAX];  /* without port; of a relay or of a domain, or a path; ".example.org": all below it */
+        struct network network; /* in place of a name */
+        uint16_t port;          /* 0: any */
+        uint16_t is_network;    /* boolean */
+    } list[DESTINATIONS_MAX];
+};
+
 /* Processes of the operator's that are counted, as those of the MTA are. */
 struct own_role {
     char name[SETTINGS_NAME_MAX];
@@ -116,6 +144,7 @@ struct settings {
     int64_t log_target;                    /* enum log_target */
     int64_t mta_kind;                      /* enum mta_kind */
     char mta_config[SETTINGS_PATH_MAX];    /* "auto", or where the doctor looks */
+    struct listeners mta_listeners;        /* that the collector checks */
     char milter_socket[SETTINGS_PATH_MAX]; /* "unix:/path" or "inet:port@host"; auto is resolved */
     int64_t milter_socket_mode;
     char milter_socket_group[SETTINGS_NAME_MAX]; /* empty: leave as it is; auto is resolved */
@@ -132,13 +161,16 @@ struct settings {
     char redis_password_file[SETTINGS_PATH_MAX]; /* empty: no password */
     int64_t redis_push_interval;                 /* microseconds */
     int64_t redis_timeout;                       /* microseconds */
+    struct destinations collector_destinations_local, collector_destinations_internal, collector_destinations_ignore;
     struct listen_addresses exporter_listen;
     int64_t exporter_scope; /* enum exporter_scope */
     struct own_roles collector_processes;
     struct filesystems collector_filesystems; /* besides those of queue and state */
     struct log_places collector_logs;
-    int64_t privacy;  /* boolean */
-    int64_t top_sets; /* a bit for each of enum top_set, see top.h */
+    struct own_queues collector_queues;
+    int64_t collector_queue_interval; /* microseconds */
+    int64_t privacy;                  /* boolean */
+    int64_t top_sets;                 /* a bit for each of enum top_set, see top.h */
     int64_t top_size;
     int64_t top_hours;
 };
@@ -156,5 +188,8 @@ int settings_seal(const struct settings *settings, struct failure *failure);
  * stays valid after `fd` is closed, until settings_unmap. */
 const struct settings *settings_map(int fd, struct failure *failure);
 void settings_unmap(const struct settings *settings);
+
+/* "127.0.0.1:25", "[::1]:25"; into `text` of at least 64 bytes. */
+void settings_listener_text(const struct listeners *listeners, uint32_t number, char *text);
 
 #endif
