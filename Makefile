@@ -126,7 +126,7 @@ $(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard m
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-filter_LIBS)
 $(BUILD)/kit/read-log: $(call object,tests/kit/read_log.c $(filter-out %/main.c,$(wildcard exporter/collect/*.c))) $(CONF_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(yaml) $(idn2)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-collector_LIBS)
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter
