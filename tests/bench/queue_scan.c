@@ -29,7 +29,8 @@ static void give_up(const char *what)
 
 /* ---- spools ---- */
 
-struct template {
+struct template
+{
     char bytes[TEMPLATE_MAX];
     size_t length;
     char *time; /* ten digits of the record T */
@@ -57,7 +58,7 @@ static void write_copy(int directory, const char *name, struct template *templat
     snprintf(digits, sizeof digits, "%010lld", (long long)arrived);
     memcpy(template->time, digits, 10);
     int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
-    if (fd < 0 || write(fd, template->bytes, template->length) != (ssize_t)template->length ||
+    if (fd < 0 || write(fd, template->bytes, template->length) != (ssize_t) template->length ||
         fchown(fd, template->status.st_uid, template->status.st_gid) != 0)
         give_up(name);
     close(fd);

@@ -81,7 +81,7 @@ static int64_t gauge(unsigned gauge)
 }
 #define GAUGE_OF(name, queue) gauge((unsigned)gauge_##name + (unsigned)(queue))
 #define AGE_OF(queue, age)                                                                                             \
-    gauge((unsigned)gauge_queue_age_messages + (unsigned)(queue) * width_queue_age_messages + (unsigned)(age))
+    gauge((unsigned)gauge_queue_age_messages + (unsigned)(queue)*width_queue_age_messages + (unsigned)(age))
 
 /* ---- places ---- */
 
@@ -107,7 +107,8 @@ static void test_postfix_places(void **state)
     assert_string_equal(places.list[0].directory, "/var/spool/postfix/active");
     put_config("main.cf", "queue_directory = ${elsewhere}/q\n");
     assert_false(find());
-    assert_non_null(strstr(failure.text, "main.cf: queue_directory = ${elsewhere}/q is not a plain path; write it out"));
+    assert_non_null(
+        strstr(failure.text, "main.cf: queue_directory = ${elsewhere}/q is not a plain path; write it out"));
     assert_int_equal(remove(in_spool("main.cf")), 0);
     assert_false(find());
     assert_non_null(strstr(failure.text, "/main.cf cannot be read: No such file or directory"));
@@ -116,8 +117,8 @@ static void test_postfix_places(void **state)
 static void test_sendmail_places(void **state)
 {
     (void)state;
-    put_config("etc/sendmail.cf", "O QueueDirectory=%s/mqueue\nQslow, F=f, P=%s/mqueue/slow*, R=1\nQmqueue, R=1\n", spool,
-               spool);
+    put_config("etc/sendmail.cf", "O QueueDirectory=%s/mqueue\nQslow, F=f, P=%s/mqueue/slow*, R=1\nQmqueue, R=1\n",
+               spool, spool);
     put_config("etc/submit.cf", "O QueueDirectory = %s/clientmqueue\n", spool);
     spool_put_text("mqueue/slow1/x", "");
     spool_put_text("mqueue/slow2", "");
@@ -296,8 +297,8 @@ static void test_pause(void **state)
 {
     (void)state;
     assert_int_equal(pause_after(30000000, 1000000, 500000), 29000);
-    assert_int_equal(pause_after(30000000, 3000000, 2000000), 97000);    /* 2 s of 100 */
-    assert_int_equal(pause_after(30000000, 50000000, 100000), 50000);    /* a slow disk */
+    assert_int_equal(pause_after(30000000, 3000000, 2000000), 97000); /* 2 s of 100 */
+    assert_int_equal(pause_after(30000000, 50000000, 100000), 50000); /* a slow disk */
     assert_int_equal(pause_after(1000000, 990000, 1000), 990);
     assert_int_equal(pause_after(1000000, 1000, 20), 999);
 }

@@ -21,8 +21,8 @@ static struct pass pass_over(const char *directory, enum label_queue queue)
 
 static void test_gauges(void **state)
 {
-    static const int64_t ages[] = {0,     300,   301,       1200,      1201,      3600,      3601,    4 * 3600,
-                                   14401, 86400, 86401, 2 * 86400, 172801, 5 * 86400};
+    static const int64_t ages[] = {0,        300,   301,   1200,  1201,      3600,   3601,
+                                   4 * 3600, 14401, 86400, 86401, 2 * 86400, 172801, 5 * 86400};
     (void)state;
     for (unsigned i = 0; i < sizeof ages / sizeof ages[0]; i++) {
         char name[64];
@@ -267,12 +267,11 @@ static void test_rights(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        SPOOL_TEST(test_gauges),         SPOOL_TEST(test_time_is_that_of_arrival),
-        SPOOL_TEST(test_unfinished),     SPOOL_TEST(test_time_without_record),
-        SPOOL_TEST(test_changed_sender), SPOOL_TEST(test_garbage),
-        SPOOL_TEST(test_other_things),   SPOOL_TEST(test_depth),
-        SPOOL_TEST(test_bounds),         SPOOL_TEST(test_access_time),
-        SPOOL_TEST(test_rights)};
+    const struct CMUnitTest tests[] = {SPOOL_TEST(test_gauges),         SPOOL_TEST(test_time_is_that_of_arrival),
+                                       SPOOL_TEST(test_unfinished),     SPOOL_TEST(test_time_without_record),
+                                       SPOOL_TEST(test_changed_sender), SPOOL_TEST(test_garbage),
+                                       SPOOL_TEST(test_other_things),   SPOOL_TEST(test_depth),
+                                       SPOOL_TEST(test_bounds),         SPOOL_TEST(test_access_time),
+                                       SPOOL_TEST(test_rights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
