@@ -141,7 +141,8 @@ static void tell_checks(void)
     static uint64_t told;
     uint64_t count = own_check_count();
     if (count != told)
-        log_debug("sessions that were checks of the collector, and are not counted: %" PRIu64 " since the start", count);
+        log_debug("sessions that were checks of the collector, and are not counted: %" PRIu64 " since the start",
+                  count);
     told = count;
 }
 
