@@ -31,20 +31,23 @@ psl           = $(shell $(PKGCONFIG) --libs libpsl)
 idn2          = $(shell $(PKGCONFIG) --libs libidn2)
 jansson       = $(shell $(PKGCONFIG) --libs jansson)
 gnutls        = $(shell $(PKGCONFIG) --libs gnutls)
+systemd       = $(shell $(PKGCONFIG) --libs libsystemd)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
 # A folder is a program, and takes in what stands one folder up; the linker takes from conf/lib what a program uses, and no more.
-PROGRAMS = milterscope milterscope-filter milterscope-pusher milterscope-exporter
+PROGRAMS = milterscope milterscope-filter milterscope-pusher milterscope-exporter milterscope-collector
 milterscope_FOLDER          = milter/supervisor
 milterscope-filter_FOLDER   = milter/filter
 milterscope-pusher_FOLDER   = milter/pusher
 milterscope-exporter_FOLDER = exporter/serve
+milterscope-collector_FOLDER = exporter/collect
 milterscope_LIBS          = $(yaml) $(idn2)
 milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
+milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson) $(gnutls) $(systemd)
 
-TOOLS = kit/milter-load kit/mta-check kit/failing-calls.so kit/hasty-filter bench/bare-milter
+TOOLS = kit/milter-load kit/mta-check kit/failing-calls.so kit/hasty-filter bench/bare-milter bench/queue-scan
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -100,7 +103,7 @@ MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
-ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) $(gnutls) -lm
+ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) $(gnutls) $(systemd) -lm
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libmodules.a $(CONF_LIB)
 	@mkdir -p $(@D)
@@ -130,6 +133,10 @@ $(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard m
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter
+
+$(BUILD)/bench/queue-scan: $(call object,tests/bench/queue_scan.c) $(BUILD)/libmodules.a $(CONF_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(ALL_LIBS)
 
 ## make sanitize   all tests with address and undefined-behaviour sanitizers, filter and pusher with the thread sanitizer
 sanitize:

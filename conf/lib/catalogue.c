@@ -177,12 +177,33 @@ bool catalogue_has_domain(const struct metric *metric)
     return metric->label_count > 0 && metric->labels[0] == &domain_set;
 }
 
-size_t catalogue_series(const struct metric *metric, unsigned slot, char *text)
+/* As it stands in labels.def: no value that is published begins so. */
+static bool is_place(const char *value)
 {
-    return catalogue_domain_series(metric, slot, NULL, text);
+    return value[0] == '#';
 }
 
-size_t catalogue_domain_series(const struct metric *metric, unsigned slot, const char *domain, char *text)
+bool catalogue_place(const struct metric *metric, unsigned slot, struct catalogue_place *place)
+{
+    unsigned stride = metric->slots;
+    for (unsigned i = 0; i < metric->label_count; i++) {
+        stride /= metric->labels[i]->count;
+        const char *value = metric->labels[i]->values[slot / stride];
+        if (is_place(value)) {
+            *place = (struct catalogue_place){metric->labels[i]->label, (unsigned)atoi(value + 1), stride};
+            return true;
+        }
+        slot %= stride;
+    }
+    return false;
+}
+
+size_t catalogue_series(const struct metric *metric, unsigned slot, char *text)
+{
+    return catalogue_named_series(metric, slot, NULL, text);
+}
+
+size_t catalogue_named_series(const struct metric *metric, unsigned slot, const char *name, char *text)
 {
     const char *suffix = "";
     const char *le = NULL;
@@ -202,9 +223,8 @@ size_t catalogue_domain_series(const struct metric *metric, unsigned slot, const
     char before = '{';
     for (unsigned i = 0; i < metric->label_count; i++, before = ',') {
         span /= metric->labels[i]->count;
-        bool is_place = domain != NULL && metric->labels[i] == &domain_set;
-        const char *value = is_place ? domain : metric->labels[i]->values[series / span];
-        at = append_label(text, at, before, metric->labels[i]->label, value);
+        const char *value = metric->labels[i]->values[series / span];
+        at = append_label(text, at, before, metric->labels[i]->label, name != NULL && is_place(value) ? name : value);
         series %= span;
     }
     if (le != NULL) {

@@ -136,6 +136,12 @@ struct metric {
     const struct bounds *bounds; /* of a histogram, else NULL */
 };
 
+/* Are these totals in the node's tally? */
+static inline bool metric_is_node(const struct metric *metric)
+{
+    return metric->is_total && metric->first >= total_node;
+}
+
 /* Indexed by enum metric_id. */
 extern const struct metric catalogue[metric_COUNT];
 
@@ -153,8 +159,16 @@ size_t catalogue_series(const struct metric *metric, unsigned slot, char *text);
  * published goes by domains.h; the functions here know its places, "#00" to "#77". */
 bool catalogue_has_domain(const struct metric *metric);
 
-/* The same as catalogue_series with `domain` in the place of the label of that name. */
-size_t catalogue_domain_series(const struct metric *metric, unsigned slot, const char *domain, char *text);
+/* Is the series of a slot in a place (labels.def) for a name that is known at run time alone? Of a gauge. */
+struct catalogue_place {
+    const char *label;
+    unsigned number;
+    unsigned stride; /* from the slot of one place to that of the next with the same other labels */
+};
+bool catalogue_place(const struct metric *metric, unsigned slot, struct catalogue_place *place);
+
+/* The same as catalogue_series with `name` in the place of the value that is a place. */
+size_t catalogue_named_series(const struct metric *metric, unsigned slot, const char *name, char *text);
 
 /* The same for the total with this number (enum total) or the gauge with this number (enum gauge). */
 size_t catalogue_total_text(unsigned total, char *text);

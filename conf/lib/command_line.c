@@ -18,8 +18,12 @@ static void usage(FILE *out, const char *program, const char *summary, const str
     fprintf(out, "      --print-config  print the configuration with all defaults, and end\n");
     fprintf(out, "      --version       print the version, and end\n");
     fprintf(out, "      --help          print this, and end\n");
-    for (size_t i = 0; i < count; i++)
-        fprintf(out, "      --%-13s %s\n", flags[i].name, flags[i].help);
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s%s", flags[i].name, flags[i].value == NULL ? "" : " ",
+                 flags[i].value == NULL ? "" : flags[i].argument);
+        fprintf(out, "      --%-13s %s\n", name, flags[i].help);
+    }
 }
 
 /* Where standard input, output or error is closed, the next file that is opened would get its number, and the log would be written into
@@ -43,7 +47,8 @@ int command_line(int argc, char **argv, const char *program, const char *summary
         {"help", no_argument, NULL, flag_help},
     };
     for (size_t i = 0; i < count; i++)
-        longs[5 + i] = (struct option){flags[i].name, no_argument, NULL, flag_own + (int)i};
+        longs[5 + i] = (struct option){flags[i].name, flags[i].value == NULL ? no_argument : required_argument, NULL,
+                                       flag_own + (int)i};
     bool check = false, print = false;
     struct failure failure;
     open_standard_files();
@@ -59,6 +64,8 @@ int command_line(int argc, char **argv, const char *program, const char *summary
             return printf("%s %s\n", program, MILTERSCOPE_VERSION) > 0 ? EX_OK : EX_IOERR;
         else if (flag == flag_help)
             return usage(stdout, program, summary, flags, count), EX_OK;
+        else if (flag >= flag_own && flags[flag - flag_own].value != NULL)
+            *flags[flag - flag_own].value = optarg;
         else if (flag >= flag_own)
             *flags[flag - flag_own].set = true;
         else

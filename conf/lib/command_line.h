@@ -7,7 +7,9 @@
 struct command_flag {
     const char *name; /* "dump" for --dump */
     bool *set;
-    const char *help; /* one line */
+    const char *help;     /* one line */
+    const char **value;   /* instead of set: it takes an argument; NULL: it takes none */
+    const char *argument; /* what is asked for then, in capitals */
 };
 
 enum { COMMAND_GO_ON = -1 };

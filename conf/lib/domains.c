@@ -86,7 +86,7 @@ size_t domains_series(const struct domains *domains, const struct metric *metric
     if (!catalogue_has_domain(metric))
         return catalogue_series(metric, slot, text);
     const char *name = domains->names[slot / domains_width(metric)];
-    return name[0] == '\0' ? 0 : catalogue_domain_series(metric, slot, name, text);
+    return name[0] == '\0' ? 0 : catalogue_named_series(metric, slot, name, text);
 }
 
 /* A text taken apart: the name in it, and the total with the same other labels in the first place. */
@@ -189,6 +189,8 @@ void domains_raise(uint64_t *totals, const struct domains *domains, const uint64
 {
     for (unsigned i = 0; i < metric_COUNT; i++) {
         const struct metric *metric = &catalogue[i];
+        if (metric_is_node(metric))
+            continue;
         if (metric->is_total && catalogue_has_domain(metric))
             raise_by_name(metric, totals, domains, other, other_domains);
         else if (metric->is_total)

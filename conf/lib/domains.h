@@ -52,7 +52,7 @@ bool domains_has_total(const char *text, size_t length);
 /* The place that a total belongs to; -1: it is of no domain. */
 int domains_place(unsigned total);
 
-/* Raises totals to those of `other` where these are larger, domains by their names; a domain that is not among both stays as it is. */
+/* Raises totals of the conversation to those of `other` where these are larger, domains by their names; a domain that is not among both stays as it is. */
 void domains_raise(uint64_t *totals, const struct domains *domains, const uint64_t *other,
                    const struct domains *other_domains);
 

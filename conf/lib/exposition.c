@@ -108,14 +108,18 @@ struct series_text {
     const char *labels; /* behind the opening brace; NULL: none */
 };
 
-static void take_apart(const struct domains *domains, const struct metric *metric, unsigned slot,
+/* Where the series of a slot has a name that is known at run time alone, that of these values; false: there is none. */
+static bool take_apart(const struct snapshot *values, const struct metric *metric, unsigned slot,
                        struct series_text *series)
 {
-    domains_series(domains, metric, slot, series->name);
+    series->name[0] = '\0';
+    size_t length = metric->is_total ? domains_series(&values->domains, metric, slot, series->name)
+                                     : places_series(&values->places, metric, slot, series->name);
     char *brace = strchr(series->name, '{');
     series->labels = brace == NULL ? NULL : brace + 1;
     if (brace != NULL)
         *brace = '\0';
+    return length > 0;
 }
 
 static void write_sample(FILE *out, const struct series_text *series, const char *instance, enum metric_unit unit,
@@ -141,7 +145,7 @@ static void write_sample(FILE *out, const struct series_text *series, const char
 /* Totals that are not known yet, or cannot be observed, are absent. */
 static bool has_totals(const struct family *family, const struct exposition_part *part)
 {
-    return part->values->has_totals && !observable_hides(part->values, family->metric);
+    return snapshot_has(part->values, family->metric) && !observable_hides(part->values, family->metric);
 }
 
 /* One series of a histogram, whose slots begin at `slot`: of each part cumulative buckets, sum and count. */
@@ -151,8 +155,9 @@ static void write_histogram(const struct family *family, unsigned slot)
     struct series_text series[HISTOGRAM_PARTS_MAX];
     unsigned buckets = metric->bounds->count + 1, sum = buckets, count = sum + 1;
     for (unsigned i = 0; i <= sum; i++)
-        take_apart(NULL, metric, slot + i, &series[i]);
-    take_apart(NULL, metric, slot + sum, &series[count]); /* the count is the sum under another name */
+        take_apart(family->parts[0].values, metric, slot + i, &series[i]);
+    take_apart(family->parts[0].values, metric, slot + sum,
+               &series[count]); /* the count is the sum under another name */
     strcpy(series[count].name + strlen(metric->name), "_count");
     if (series[sum].labels != NULL)
         series[count].labels = series[sum].labels;
@@ -191,7 +196,7 @@ static void write_domains(struct family *family)
             struct series_text series;
             if (!part->values->has_totals || !domains_show(domains, metric, slot))
                 continue;
-            take_apart(domains, metric, slot, &series);
+            take_apart(part->values, metric, slot, &series);
             write_head(family);
             write_sample(family->out, &series, part->instance, metric->unit,
                          (int64_t)part->values->totals[metric->first + slot]);
@@ -213,7 +218,7 @@ static void write_totals(struct family *family)
             write_histogram(family, slot);
             continue;
         }
-        take_apart(NULL, metric, slot, &series);
+        take_apart(family->parts[0].values, metric, slot, &series);
         for (size_t p = 0; p < family->count; p++) {
             const struct exposition_part *part = &family->parts[p];
             if (has_totals(family, part) && !observable_hides_series(part->values, metric, slot))
@@ -233,11 +238,16 @@ static void write_gauges(struct family *family)
 {
     const struct metric *metric = family->metric;
     for (unsigned slot = 0; slot < metric->slots; slot++) {
+        bool is_place = places_of(metric, slot) >= 0, has_text = false;
         struct series_text series;
-        take_apart(NULL, metric, slot, &series);
         for (size_t p = 0; p < family->count; p++) {
-            int64_t value = family->parts[p].values->gauges[metric->first + slot];
+            const struct snapshot *values = family->parts[p].values;
+            int64_t value = values->gauges[metric->first + slot];
             if (!is_present(metric, value))
+                continue;
+            if (!has_text || is_place)
+                has_text = take_apart(values, metric, slot, &series);
+            if (!has_text)
                 continue;
             write_head(family);
             write_sample(family->out, &series, family->parts[p].instance, metric->unit,

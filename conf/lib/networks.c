@@ -65,17 +65,9 @@ void network_text(const struct network *network, char *text)
         snprintf(text, 64, "%s/%d", address, prefix);
 }
 
-static bool network_contains(const struct network *network, const uint8_t *address)
+/* An address as networks have it; false: of another family. */
+static bool read_bytes(const struct sockaddr *address, uint8_t bytes[16])
 {
-    unsigned bytes = network->prefix / 8;
-    unsigned bits = network->prefix % 8;
-    return memcmp(network->address, address, bytes) == 0 &&
-           (bits == 0 || (network->address[bytes] ^ address[bytes]) >> (8 - bits) == 0);
-}
-
-bool networks_contain(const struct networks *networks, const struct sockaddr *address)
-{
-    uint8_t bytes[16];
     if (address->sa_family == AF_INET) {
         memcpy(bytes, mapped, sizeof mapped);
         memcpy(bytes + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
@@ -84,12 +76,32 @@ bool networks_contain(const struct networks *networks, const struct sockaddr *ad
     } else {
         return false;
     }
-    bool is_ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
+    return true;
+}
+
+static bool has_bytes(const struct network *network, const uint8_t *address)
+{
+    unsigned bytes = network->prefix / 8;
+    unsigned bits = network->prefix % 8;
+    if (network->prefix < 96 && memcmp(address, mapped, sizeof mapped) == 0)
+        return false; /* ::/0 is all of IPv6, and none of IPv4 */
+    return memcmp(network->address, address, bytes) == 0 &&
+           (bits == 0 || (network->address[bytes] ^ address[bytes]) >> (8 - bits) == 0);
+}
+
+bool network_contains(const struct network *network, const struct sockaddr *address)
+{
+    uint8_t bytes[16];
+    return read_bytes(address, bytes) && has_bytes(network, bytes);
+}
+
+bool networks_contain(const struct networks *networks, const struct sockaddr *address)
+{
+    uint8_t bytes[16];
+    if (!read_bytes(address, bytes))
+        return false;
     for (uint32_t i = 0; i < networks->count && i < NETWORKS_MAX; i++) {
-        const struct network *network = &networks->list[i];
-        if (is_ipv4 && network->prefix < 96)
-            continue; /* ::/0 is all of IPv6, and none of IPv4 */
-        if (network_contains(network, bytes))
+        if (has_bytes(&networks->list[i], bytes))
             return true;
     }
     return false;

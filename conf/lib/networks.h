@@ -25,8 +25,9 @@ const char *network_parse(const char *text, struct network *network);
 /* Writes it back in its usual form, into `text` of at least 64 bytes. */
 void network_text(const struct network *network, char *text);
 
-/* Is this AF_INET or AF_INET6 address in one of the networks? IPv4-mapped IPv6 addresses count as IPv4, which no network of
+/* Is this AF_INET or AF_INET6 address in the network, or in one of them? IPv4-mapped IPv6 addresses count as IPv4, which no network of
  * IPv6 contains. Pure; thread-safe. */
+bool network_contains(const struct network *network, const struct sockaddr *address);
 bool networks_contain(const struct networks *networks, const struct sockaddr *address);
 
 #endif

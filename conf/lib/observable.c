@@ -44,6 +44,8 @@ static bool is_unseen(const struct snapshot *snapshot, enum label_part part)
 
 bool observable_hides(const struct snapshot *snapshot, const struct metric *metric)
 {
+    if (metric_is_node(metric) && !snapshot->has_node)
+        return true;
     for (size_t i = 0; i < COUNT(rows); i++) {
         if (&catalogue[rows[i].metric] == metric)
             return is_unseen(snapshot, rows[i].part) && is_zero(snapshot, metric);

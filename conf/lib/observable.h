@@ -5,7 +5,8 @@
 
 #include "conf/lib/snapshot.h"
 
-/* Is this metric to be left out? What has been counted once is shown for ever, and so is all while no filter runs that could tell. */
+/* Is this metric of totals to be left out? What has been counted once is shown for ever, and so is all while no filter runs that could
+ * tell. Those of the collector are, where there is none. */
 bool observable_hides(const struct snapshot *snapshot, const struct metric *metric);
 
 /* The same of one series of a metric that is shown; `slot` counts from the metric's first. */

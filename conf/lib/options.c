@@ -357,19 +357,28 @@ bool options_read(const char *file, struct settings *settings, struct failure *f
     return good;
 }
 
+/* Opens the sections of an option that the one before was not in, and says how deep it is in them; returns its own name. */
+static const char *open_sections(FILE *out, const char *before, const char *path, int *depth)
+{
+    const char *name = path, *dot;
+    bool is_open = true;
+    for (*depth = 0; (dot = strchr(name, '.')) != NULL; name = dot + 1, ++*depth) {
+        is_open = is_open && strncmp(before, path, (size_t)(dot + 1 - path)) == 0;
+        if (!is_open)
+            fprintf(out, "%*s%.*s:\n", 2 * *depth, "", (int)(dot - name), name);
+    }
+    return name;
+}
+
 void options_print(FILE *out, const struct settings *settings)
 {
-    const char *section = "";
-    size_t length = 0;
+    const char *before = "";
+    int depth;
     for (int i = 0; i < OPTIONS; i++) {
         const struct option *option = &options[i];
-        const char *dot = strchr(option->path, '.');
-        if (dot != NULL && ((size_t)(dot - option->path) != length || strncmp(option->path, section, length) != 0)) {
-            section = option->path;
-            length = (size_t)(dot - option->path);
-            fprintf(out, "%.*s:\n", (int)length, section);
-        }
-        fprintf(out, "%s%s: ", dot != NULL ? "  " : "", dot != NULL ? dot + 1 : option->path);
+        const char *name = open_sections(out, before, option->path, &depth);
+        before = option->path;
+        fprintf(out, "%*s%s: ", 2 * depth, "", name);
         option->type->print(out, (const char *)settings + option->field);
         fputc('\n', out);
     }

@@ -3,23 +3,20 @@
  * The operator's texts are asked first. Then three questions, the first answer counts: does a text of the table occur
  * in the reply, does the enhanced code tell the class, does a general word. The sender chooses what stands in the reply
  * before the last ">: ", so only the rest is read; and a code that can only mean the sender's address is believed before
- * a text that the sender's own server may have written.
- *
- * The rest of the reply is put in lower case once, and which groups of four bytes occur in it is noted; a row of the
- * table is searched for only if the groups that it is made of are among them. That spares nearly all searches. */
+ * a text that the sender's own server may have written. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
 #include "conf/lib/reject.h"
+
+#include "conf/lib/words.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 enum {
     REPLY_MAX = 512, /* a reply line (RFC 5321 4.5.3.1.5); Postfix gives 510. A longer text is no MTA's reply. */
-    GROUP = 4,
-    GROUP_BITS = 10,
-    CODE_SIZE = 12, /* 4.XXX.XXX, with zeros behind it: codes are compared whole */
+    CODE_SIZE = 12,  /* 4.XXX.XXX, with zeros behind it: codes are compared whole */
 };
 
 struct text {
@@ -31,13 +28,6 @@ struct text {
 struct code_class {
     enum label_class class;
     char detail[CODE_SIZE - 2]; /* a code without its first digit */
-};
-
-/* What of the reply counts, in lower case, a blank before and behind it. */
-struct words {
-    size_t length;
-    uint8_t groups[1 << GROUP_BITS]; /* by hash: 1 when a group of four bytes occurs */
-    char text[REPLY_MAX + 2];
 };
 
 /* An enhanced code; empty: none. */
@@ -61,7 +51,7 @@ static const struct text general_texts[] = {
 #undef TEXT
 #undef GENERAL
 
-#define TEXT(class, literal)    _Static_assert(sizeof(literal) > GROUP, "shorter than a group: " literal);
+#define TEXT(class, literal)    _Static_assert(sizeof(literal) > WORDS_GROUP, "shorter than a group: " literal);
 #define GENERAL(class, literal) TEXT(class, literal)
 #include "conf/tables/reject_texts.def"
 #undef TEXT
@@ -90,14 +80,6 @@ static const char code_values[code_COUNT][CODE_SIZE] = {
 #undef C
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static unsigned group_hash(const char *p)
-{
-    uint32_t group;
-
-    memcpy(&group, p, GROUP);
-    return (group * 2654435761U) >> (32 - GROUP_BITS);
-}
 
 static bool is_digit(char c)
 {
@@ -179,36 +161,19 @@ static const char *words_start(const char *addr, size_t length)
     return addr;
 }
 
-static void words_read(struct words *words, const char *addr)
+/* Of a text that is too long nothing counts. */
+static void read_words(struct words *words, const char *addr)
 {
     const size_t length = strnlen(addr, REPLY_MAX + 1);
-    size_t n = 0;
+    const char *start = length <= REPLY_MAX ? words_start(addr, length) : addr;
 
-    memset(words->groups, 0, sizeof(words->groups));
-    if (length <= REPLY_MAX) {
-        words->text[n++] = ' ';
-        for (const char *p = words_start(addr, length); p < addr + length; p++)
-            words->text[n++] = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
-        words->text[n++] = ' ';
-    }
-    for (size_t i = 0; i + GROUP <= n; i++)
-        words->groups[group_hash(words->text + i)] = 1;
-    words->length = n;
-}
-
-/* False if a group of the row does not occur, so that the row cannot. */
-static bool may_occur(const struct words *words, const struct text *row)
-{
-    for (size_t i = 0; i < row->length - GROUP; i += GROUP)
-        if (!words->groups[group_hash(row->text + i)])
-            return false;
-    return words->groups[group_hash(row->text + row->length - GROUP)];
+    words_read(words, start, length <= REPLY_MAX ? (size_t)(addr + length - start) : 0);
 }
 
 static enum label_class class_of_text(const struct text *rows, size_t count, const struct words *words)
 {
     for (size_t i = 0; i < count; i++)
-        if (may_occur(words, &rows[i]) && memmem(words->text, words->length, rows[i].text, rows[i].length) != NULL)
+        if (words_have(words, rows[i].text, rows[i].length))
             return rows[i].class;
     return class_other;
 }
@@ -232,7 +197,7 @@ struct reject reject_classify(const struct reject_texts *own, const char *host, 
     const struct code code = find_code(host, addr, &reject.reply);
     reject.code = code_value(&code);
     if (read)
-        words_read(&words, addr);
+        read_words(&words, addr);
     reject.class = read ? class_of_own(own, &words) : class_COUNT;
     if (reject.class != class_COUNT)
         return reject;
@@ -240,7 +205,7 @@ struct reject reject_classify(const struct reject_texts *own, const char *host, 
     if (reject.class != class_other)
         return reject;
     if (!read)
-        words_read(&words, addr);
+        read_words(&words, addr);
     reject.class = class_of_text(texts, COUNT(texts), &words);
     if (reject.class == class_other)
         reject.class = class_of_code(codes, COUNT(codes), &code);

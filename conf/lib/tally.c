@@ -118,7 +118,7 @@ uint64_t tally_process_progress(const struct tally *tally, int process)
 
 void tally_raise(const struct tally *tally, const uint64_t *known)
 {
-    for (unsigned i = 0; i < total_COUNT; i++) {
+    for (unsigned i = 0; i < total_node; i++) {
         uint64_t kept = atomic_load_explicit(&tally->kept[i], memory_order_relaxed);
         if (known[i] <= kept)
             continue;
@@ -140,7 +140,7 @@ void tally_reset(const struct tally *tally)
 
 void tally_keep(const struct tally *tally, const uint64_t *totals)
 {
-    for (unsigned i = 0; i < total_COUNT; i++) {
+    for (unsigned i = 0; i < total_node; i++) {
         if (totals[i] > atomic_load_explicit(&tally->kept[i], memory_order_relaxed))
             atomic_store_explicit(&tally->kept[i], totals[i], memory_order_relaxed);
     }

@@ -15,7 +15,10 @@
  *
  * Totals are 64-bit slots, added to with relaxed atomics. Gauges belong to a live process: each has a block of its own, and readers
  * join the blocks of those that live; a dead process' gauges are absent. Behind the gauges a block has a slot without a name, which only
- * the supervisor reads: how many callbacks a filter has finished. */
+ * the supervisor reads: how many callbacks a filter has finished.
+ *
+ * The node's tally has the same form and is the collector's, who makes it at each start. In the table of domains stand the names of
+ * places.h, in their order. The totals of each lie in both files, and count in one: from total_node on in the node's. */
 #ifndef CONF_LIB_TALLY_H
 #define CONF_LIB_TALLY_H
 
@@ -26,7 +29,8 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#define TALLY_FILE "conversation.tally"
+#define TALLY_FILE      "conversation.tally"
+#define TALLY_NODE_FILE "node.tally"
 enum {
     TALLY_VERSION = 2,
     TALLY_PROCESSES = 16,       /* supervisor, pusher, filters that drain */
@@ -168,6 +172,18 @@ int64_t tally_process_heartbeat(const struct tally *tally, int process);
 /* What it has told of its progress; 0: nothing yet. */
 uint64_t tally_process_progress(const struct tally *tally, int process);
 
+/* ---- collector ---- */
+
+/* Makes the tally of the node in run_directory, with this process in its first block, and maps it. Its totals are those of [total_node,
+ * total_COUNT) in `totals`, its id is `id`; `places`: the names of the operator's. The same form and the same rules for the
+ * place as tally_make; nothing is carried over and nothing copied here, since whoever counts keeps its totals itself. */
+bool tally_make_node(const char *run_directory, const uint64_t id[2], const uint64_t *totals,
+                     const struct places *places, struct tally *tally, struct failure *warning,
+                     struct failure *failure);
+
+/* Gives a place (places.h) another name. Readers see none while it is written. */
+void tally_set_place(const struct tally *tally, unsigned place, const char *name);
+
 /* ---- children ---- */
 
 /* Maps the tally in descriptor `fd` that the supervisor of this very build made; `process` is the block to use. */
@@ -225,6 +241,9 @@ struct tally_view;
  * under it is an error and not a signal. */
 struct tally_view *tally_view_open(const char *directory, struct failure *failure);
 void tally_view_close(struct tally_view *view);
+
+/* The tally of the collector in a run directory: of its values has_node is true. Else as tally_view_open. */
+struct tally_view *tally_view_open_node(const char *run_directory, struct failure *failure);
 
 /* The copy in a state directory, for readers that find no tally: what is shown of it are the totals of a clean stop. One of an earlier
  * boot that is not clean has no totals to be shown, and neither has Redis, before milterscope has settled them. One of a

@@ -52,6 +52,38 @@ void tally_domains_read(const struct tally_header *form, const void *memory, str
     }
 }
 
+/* A name of the node's that is no domain is there all the same; which of the two a table is, who opens the file knows. */
+void tally_places_read(const struct tally_header *form, const void *memory, struct places *places)
+{
+    const struct tally_domains *table = tally_domains_of(form, (void *)(uintptr_t)memory);
+    memset(places, 0, sizeof *places);
+    for (unsigned place = 0; table != NULL && place < PLACES_COUNT; place++) {
+        const struct tally_domain *there = &table->list[place];
+        size_t length = strnlen(there->name, PLACE_BYTES);
+        if (places_is_name(there->name, length) && there->check == check_of(there->name, length))
+            memcpy(places->names[place], there->name, length);
+    }
+}
+
+static void write_place(struct tally_domain *there, const char *name)
+{
+    there->check = 0;
+    memset(there->name, 0, sizeof there->name);
+    memcpy(there->name, name, strnlen(name, PLACE_MAX));
+    there->check = check_of(there->name, strlen(there->name));
+}
+
+void tally_places_write(struct tally_domains *table, const struct places *places)
+{
+    for (unsigned place = 0; place < PLACES_COUNT; place++)
+        write_place(&table->list[place], places->names[place]);
+}
+
+void tally_set_place(const struct tally *tally, unsigned place, const char *name)
+{
+    write_place(&tally_domains_of(&tally->form, tally->header)->list[place], name);
+}
+
 void tally_domains(const struct tally *tally, struct domains *domains)
 {
     tally_domains_read(&tally->form, tally->header, domains);

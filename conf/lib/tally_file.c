@@ -182,6 +182,15 @@ static char *carry_over(const struct tally_inheritance *inheritance, const struc
     return name;
 }
 
+static void begin_node(const struct tally *tally, const struct tally_beginning *node)
+{
+    tally_places_write(tally_domains_of(tally->header, tally->header), node->places);
+    for (int i = 0; i < 2; i++)
+        atomic_store(&tally->header->id[i], node->id[i]);
+    for (unsigned i = total_node; i < total_COUNT; i++)
+        atomic_store(&tally->totals[i], node->totals[i]);
+}
+
 void tally_file_build(struct tally_header *header, const struct tally_inheritance *inheritance)
 {
     const struct tally_header *from = inheritance->from;
@@ -190,7 +199,8 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
     lay_out(header, inheritance);
     tally_file_boot_id(header->boot_id);
     tally_file_bind(header, &tally);
-    tally_domains_write(tally_domains_of(header, header), &inheritance->domains);
+    if (inheritance->node == NULL)
+        tally_domains_write(tally_domains_of(header, header), &inheritance->domains);
     char *name = (char *)header + header->names_at;
     for (unsigned i = 0; i < total_COUNT; i++) {
         total_text(&inheritance->domains, i, text);
@@ -205,8 +215,10 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
         bool goes_on = inheritance->of_this_boot && inheritance->settling; /* nothing was pushed since */
         header->run_before = goes_on ? from->run_before : from->run;
         atomic_store(&header->ahead, inheritance->of_this_boot ? atomic_load(&from->ahead) : (unsigned)tally_kept_only);
-    } else {
+    } else if (inheritance->node == NULL) {
         tally_file_new_id(header);
+    } else {
+        begin_node(&tally, inheritance->node);
     }
     for (unsigned i = 0; i < gauge_COUNT; i++) {
         catalogue_gauge_text(i, text);

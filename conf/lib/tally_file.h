@@ -4,10 +4,18 @@
 
 #include "conf/lib/tally.h"
 
+/* What a tally of the node begins with; see tally_make_node. */
+struct tally_beginning {
+    const uint64_t *id; /* two of them */
+    const uint64_t *totals;
+    const struct places *places;
+};
+
 /* The totals of another tally, by name, that a new one takes over. */
 struct tally_inheritance {
-    const struct tally_header *from; /* a checked tally, or NULL: begin at 0 */
-    bool settling;                   /* it may be older than what Redis holds */
+    const struct tally_beginning *node; /* it is the node's, and takes over nothing else; NULL: the conversation's */
+    const struct tally_header *from;    /* a checked tally, or NULL: begin at 0 */
+    bool settling;                      /* it may be older than what Redis holds */
     bool of_this_boot;      /* it is the tally of this boot: what is kept of it stays as it is, and what was shown */
     bool copy_is_clean;     /* the copy in the state directory still bears the mark of a clean stop */
     struct domains domains; /* the places of the new one, see tally_domains_plan; all free: without domains */
@@ -24,6 +32,12 @@ void tally_domains_write(struct tally_domains *table, const struct domains *doma
 
 /* The names in the table, with those of a checked tally whose form is `form`, in `memory`. */
 void tally_domains_read(const struct tally_header *form, const void *memory, struct domains *domains);
+
+/* The same table as the node's tally has it: names of places. */
+_Static_assert((int)PLACES_COUNT <= (int)DOMAINS_MAX && (int)PLACE_BYTES <= (int)DOMAIN_BYTES,
+               "places fit into the table of domains");
+void tally_places_write(struct tally_domains *table, const struct places *places);
+void tally_places_read(const struct tally_header *form, const void *memory, struct places *places);
 
 /* The name of a total as it is to be: with the domain in it where it stands in the tally with a place. Returns `name`, or `text`, of
  * at least SERIES_TEXT_MAX bytes; NULL where the place is free. */

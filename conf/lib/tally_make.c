@@ -149,11 +149,16 @@ static bool choose_place(const char *run_directory, char *place, size_t size)
     return lstat(place, &own) == 0 && S_ISDIR(own.st_mode) && own.st_uid == geteuid() && (own.st_mode & 022) == 0;
 }
 
-/* Makes run_directory/TALLY_FILE a link to the file in `place`. */
-static bool link_from(const char *run_directory, const char *target)
+static const char *file_name(const struct tally_inheritance *inheritance)
+{
+    return inheritance->node == NULL ? TALLY_FILE : TALLY_NODE_FILE;
+}
+
+/* Makes the file of that name in run_directory a link to the one in another place. */
+static bool link_from(const char *run_directory, const char *name, const char *target)
 {
     char path[PATH_MAX], fresh[PATH_MAX + 8];
-    snprintf(path, sizeof path, "%s/%s", run_directory, TALLY_FILE);
+    snprintf(path, sizeof path, "%s/%s", run_directory, name);
     snprintf(fresh, sizeof fresh, "%s.new", path);
     unlink(fresh);
     return symlink(target, fresh) == 0 && rename(fresh, path) == 0;
@@ -183,7 +188,8 @@ static int try_file(const char *run_directory, const char *place, const char *pa
     *header = fd < 0 ? NULL : map_new(fd, bytes);
     if (*header != NULL) {
         tally_file_build(*header, inheritance);
-        if (rename(fresh, path) == 0 && (strcmp(place, run_directory) == 0 || link_from(run_directory, path)))
+        if (rename(fresh, path) == 0 &&
+            (strcmp(place, run_directory) == 0 || link_from(run_directory, file_name(inheritance), path)))
             return fd;
     }
     int error = errno;
@@ -207,7 +213,7 @@ static int make_file(const char *run_directory, const struct tally_inheritance *
              run_directory);
         return -1;
     }
-    snprintf(path, sizeof path, "%s/%s", place, TALLY_FILE);
+    snprintf(path, sizeof path, "%s/%s", place, file_name(inheritance));
     int fd = try_file(run_directory, place, path, inheritance, header);
     int error = errno;
     if (fd < 0 && unlink(path) == 0) {
@@ -266,5 +272,21 @@ bool tally_make(const char *run_directory, const char *state_directory, const st
         return false;
     tally_file_bind(header, tally);
     tally->fd = fd;
+    return true;
+}
+
+bool tally_make_node(const char *run_directory, const uint64_t id[2], const uint64_t *totals,
+                     const struct places *places, struct tally *tally, struct failure *warning, struct failure *failure)
+{
+    struct tally_header *header;
+    const struct tally_beginning node = {id, totals, places};
+    const struct tally_inheritance inheritance = {.node = &node};
+    warning->text[0] = '\0';
+    int fd = make_file(run_directory, &inheritance, &header, warning);
+    if (fd < 0)
+        return fail(failure, EX_CANTCREAT, "%s", warning->text);
+    tally_file_bind(header, tally);
+    tally->fd = fd;
+    tally_use(tally, tally_process_add(tally, getpid()));
     return true;
 }

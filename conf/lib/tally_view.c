@@ -14,6 +14,8 @@ enum { PLAUSIBLE_BITS = 60 }; /* of a gauge: a sum of all processes is no overfl
 #define GAUGE_MOST (INT64_C(1) << PLAUSIBLE_BITS)
 
 struct tally_view {
+    bool is_node;     /* which of the two tallies */
+    const char *name; /* of the file, in its directory */
     int fd;
     dev_t device;
     ino_t inode;
@@ -73,11 +75,12 @@ void tally_snapshot(const struct tally *tally, struct snapshot *snapshot)
     snapshot->has_totals = atomic_load_explicit(&tally->header->state, memory_order_acquire) != tally_settling;
 }
 
-/* The total of this build with this name, in the place that the file gives to its domain. */
-static int total_of(const struct domains *domains, const char *name)
+/* The total of this build with this name, in the place that the file gives to its domain; -1 where it is none of this tally's. */
+static int total_of(const struct tally_view *view, const struct domains *domains, const char *name)
 {
     int place = catalogue_find_total(name, strlen(name));
-    return place >= 0 ? place : domains_find_total(domains, name, strlen(name));
+    int total = place >= 0 ? place : domains_find_total(domains, name, strlen(name));
+    return total >= 0 && (total >= (int)total_node) == view->is_node ? total : -1;
 }
 
 static bool map_names(struct tally_view *view)
@@ -92,7 +95,7 @@ static bool map_names(struct tally_view *view)
         return false;
     for (unsigned i = 0; i < header->total_count; i++) {
         name = tally_file_next_name(header, name);
-        view->totals[i] = total_of(&domains, name);
+        view->totals[i] = total_of(view, &domains, name);
     }
     for (unsigned i = 0; i < header->gauge_count; i++) {
         name = tally_file_next_name(header, name);
@@ -106,17 +109,20 @@ static bool is_copy(const struct tally_header *header)
     return header->copy_checksum != 0;
 }
 
-struct tally_view *tally_view_open(const char *directory, struct failure *failure)
+static struct tally_view *open_file(const char *directory, bool is_node, struct failure *failure)
 {
     char path[PATH_MAX];
     struct stat status;
     const char *wrong = NULL;
-    snprintf(path, sizeof path, "%s/%s", directory, TALLY_FILE);
+    const char *name = is_node ? TALLY_NODE_FILE : TALLY_FILE;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
     struct tally_view *view = calloc(1, sizeof *view);
     if (view == NULL) {
         fail(failure, EX_OSERR, "no memory to read %s", path);
         return NULL;
     }
+    view->is_node = is_node;
+    view->name = name;
     view->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (view->fd < 0 || fstat(view->fd, &status) != 0) {
         bool is_missing = errno == ENOENT || errno == ENOTDIR;
@@ -148,6 +154,16 @@ struct tally_view *tally_view_open(const char *directory, struct failure *failur
     return view;
 }
 
+struct tally_view *tally_view_open(const char *directory, struct failure *failure)
+{
+    return open_file(directory, false, failure);
+}
+
+struct tally_view *tally_view_open_node(const char *run_directory, struct failure *failure)
+{
+    return open_file(run_directory, true, failure);
+}
+
 struct tally_view *tally_view_open_copy(const char *state_directory, struct failure *failure)
 {
     struct tally_view *view = tally_view_open(state_directory, failure);
@@ -172,7 +188,7 @@ bool tally_view_outdated(const struct tally_view *view, const char *directory)
 {
     char path[PATH_MAX];
     struct stat status;
-    snprintf(path, sizeof path, "%s/%s", directory, TALLY_FILE);
+    snprintf(path, sizeof path, "%s/%s", directory, view->name);
     return stat(path, &status) != 0 || status.st_dev != view->device || status.st_ino != view->inode;
 }
 
@@ -219,7 +235,7 @@ static bool read_view(const struct tally_view *view, bool kept, struct snapshot 
     struct tally_header *now = refresh(view);
     if (now == NULL)
         return false;
-    bool all = !kept || is_copy(now) || is_ahead(view, now);
+    bool all = !kept || view->is_node || is_copy(now) || is_ahead(view, now);
     const _Atomic uint64_t *totals = all ? tally_file_totals(now) : tally_file_kept(now);
     for (unsigned slot = 0; slot < view->file->total_count; slot++) {
         if (view->totals[slot] >= 0)
@@ -227,7 +243,10 @@ static bool read_view(const struct tally_view *view, bool kept, struct snapshot 
     }
     tally_domains_read(view->file, now, &snapshot->domains);
     read_gauges(now, now, view->gauges, snapshot->gauges);
-    snapshot->has_totals = atomic_load(&now->state) != tally_settling && !(kept && is_copy(now) && now->clean != 1);
+    tally_places_read(view->file, now, &snapshot->places);
+    snapshot->has_node = view->is_node;
+    snapshot->has_totals =
+        !view->is_node && atomic_load(&now->state) != tally_settling && !(kept && is_copy(now) && now->clean != 1);
     free(now);
     return true;
 }
@@ -283,7 +302,8 @@ void tally_view_unknown(const struct tally_view *view, void (*each)(void *contex
         tally_domains_read(view->file, now, &domains);
     for (unsigned slot = 0; now != NULL && slot < view->file->total_count; slot++) {
         name = tally_file_next_name(view->file, name);
-        const char *whole = view->totals[slot] < 0 ? tally_domains_name(&domains, name, text) : NULL;
+        bool is_unknown = view->totals[slot] < 0 && catalogue_find_total(name, strlen(name)) < 0;
+        const char *whole = is_unknown ? tally_domains_name(&domains, name, text) : NULL;
         if (whole != NULL)
             each(context, whole, atomic_load_explicit(&tally_file_totals(now)[slot], memory_order_relaxed));
     }

@@ -33,6 +33,7 @@ struct mta {
     int64_t took_ms; /* the last run */
     enum label_server server;
     char version[VERSION_BYTES]; /* "": not known yet */
+    char named[VERSION_BYTES];   /* what the place of the version is called */
     uint32_t count;
     struct listener list[LISTENERS_MAX];
 };
@@ -86,6 +87,10 @@ static void look_at_version(struct mta *self)
     for (unsigned server = 0; server < server_COUNT; server++) {
         bool is_it = self->version[0] != '\0' && server == (unsigned)self->server;
         tally_gauge_set(self->tally, gauge_mta_info + server * (unsigned)width_mta_info, is_it ? 1 : GAUGE_ABSENT);
+    }
+    if (strcmp(self->named, self->version) != 0) {
+        tally_set_place(self->tally, places_server_version, self->version);
+        memcpy(self->named, self->version, sizeof self->named);
     }
 }
 

@@ -9,8 +9,7 @@
 
 extern const struct collector collect_mta;
 
-/* The version of the MTA, which is the name of server_version's place own_0: "3.7.11"; "" before it is known. Of what `open` returned;
- * only a run changes it. */
+/* The version of the MTA: "3.7.11"; "" before it is known. Of what `open` returned; only a run changes it. */
 const char *mta_version(const void *self);
 
 #endif

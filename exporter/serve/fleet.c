@@ -175,6 +175,8 @@ static enum fleet_progress take_values(struct fleet *fleet, const struct redis *
         member->unknown += said->dropped;
         if (said->known && said->values.has_totals)
             shown_raise(&member->shown, said->id, &said->values);
+        if (said->known && said->values.has_node)
+            shown_raise_node(&member->shown, said->node_id, &said->values);
     }
     fleet->asked_next += batch;
     return fleet->asked_next < fleet->asked_count ? fleet_more : fleet_read;

@@ -22,12 +22,12 @@ void instance_ask(struct redis *redis, const char *name)
     instance_key(gauges, name, "gauges");
     const struct {
         size_t count;
-        const char *words[4];
+        const char *words[5];
     } questions[INSTANCE_QUESTIONS] = {
-        [ask_meta] = {4, {"HMGET", meta, "owner", "pushed_at"}},
+        [ask_meta] = {5, {"HMGET", meta, "owner", "pushed_at", "node"}},
         [ask_counters] = {2, {"HGETALL", counters}},
         [ask_gauges] = {2, {"HGETALL", gauges}},
-        [ask_owner] = {3, {"HMGET", meta, "owner"}},
+        [ask_owner] = {4, {"HMGET", meta, "owner", "node"}},
     };
     for (size_t i = 0; i < INSTANCE_QUESTIONS; i++)
         redis_command(redis, questions[i].count, questions[i].words, NULL);
@@ -60,6 +60,18 @@ static bool take_owner(struct instance *instance, const struct redis_reply *owne
     return true;
 }
 
+/* The same of the node's tally, which has no more than the digits: where it changed meanwhile, its totals are of nobody known. */
+static void take_node(struct instance *instance, const struct redis_reply *node, const struct redis_reply *node_after)
+{
+    const char *text = redis_reply_text(node, NULL);
+    instance->node_id[0] = '\0';
+    if (strcmp(text, redis_reply_text(node_after, NULL)) == 0 && strlen(text) == TALLY_ID_BYTES - 1 &&
+        strspn(text, "0123456789abcdef") == TALLY_ID_BYTES - 1)
+        memcpy(instance->node_id, text, TALLY_ID_BYTES);
+    else
+        instance->values.has_node = false;
+}
+
 static bool take_total(struct snapshot *values, const char *field, size_t length, const char *text, size_t text_length)
 {
     int64_t value;
@@ -71,7 +83,10 @@ static bool take_total(struct snapshot *values, const char *field, size_t length
     if (place >= 0)
         values->domains.shown |= UINT64_C(1) << place;
     values->totals[total] = (uint64_t)value;
-    values->has_totals = true;
+    if (total >= (int)total_node)
+        values->has_node = true;
+    else
+        values->has_totals = true;
     return true;
 }
 
@@ -85,7 +100,7 @@ static bool is_of_exporter(const struct metric *metric, unsigned series)
 
 static bool take_gauge(struct snapshot *values, const char *field, size_t length, const char *text, size_t text_length)
 {
-    int gauge = catalogue_find_gauge(field, length);
+    int gauge = places_take_gauge(&values->places, field, length);
     if (gauge < 0)
         return false;
     const struct metric *metric = catalogue_gauge_metric((unsigned)gauge);
@@ -124,17 +139,17 @@ bool instance_take(const struct redis *redis, size_t first, int64_t now, struct 
                    enum label_error *error, struct failure *failure)
 {
     instance->known = false;
-    instance->id[0] = '\0';
+    instance->id[0] = instance->node_id[0] = '\0';
     instance->dropped = 0;
     snapshot_clear(&instance->values);
     if (!all_arrays(redis, first, error, failure))
         return false;
     const struct redis_reply *meta = redis_reply(redis, first + ask_meta);
-    const struct redis_reply *owner_after = redis_reply_item(redis_reply(redis, first + ask_owner), 0);
+    const struct redis_reply *after = redis_reply(redis, first + ask_owner);
     size_t length;
     int64_t pushed_at;
     const char *pushed_text = redis_reply_text(redis_reply_item(meta, 1), &length);
-    if (!take_owner(instance, redis_reply_item(meta, 0), owner_after) ||
+    if (!take_owner(instance, redis_reply_item(meta, 0), redis_reply_item(after, 0)) ||
         !catalogue_value_parse(unit_seconds, pushed_text, length, &pushed_at) || pushed_at < 0)
         return true;
     instance->known = true;
@@ -142,5 +157,6 @@ bool instance_take(const struct redis *redis, size_t first, int64_t now, struct 
     instance->age = now - pushed_at;
     take_hash(instance, redis_reply(redis, first + ask_counters), take_total);
     take_hash(instance, redis_reply(redis, first + ask_gauges), take_gauge);
+    take_node(instance, redis_reply_item(meta, 2), redis_reply_item(after, 1));
     return true;
 }

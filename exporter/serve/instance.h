@@ -8,10 +8,11 @@
 #include "exporter/serve/shown.h"
 
 struct instance {
-    bool known;              /* it was pushed, and has an owner; else all below is empty */
-    char id[TALLY_ID_BYTES]; /* of the tally that pushes */
-    int64_t pushed_at;       /* by Redis' clock, in microseconds */
-    int64_t age;             /* microseconds since the last push */
+    bool known;                   /* it was pushed, and has an owner; else all below is empty */
+    char id[TALLY_ID_BYTES];      /* of the tally that pushes */
+    char node_id[TALLY_ID_BYTES]; /* of the node's, whose values it pushes too; empty: there is none */
+    int64_t pushed_at;            /* by Redis' clock, in microseconds */
+    int64_t age;                  /* microseconds since the last push */
     struct snapshot values;
     unsigned dropped; /* fields that this build does not know, or whose value is none */
 };

@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     static struct settings settings;
     static bool once;
     static const struct command_flag flags[] = {
-        {"once", &once, "print one scrape in text format, and end"},
+        {.name = "once", .set = &once, .help = "print one scrape in text format, and end"},
     };
     const char *file;
     sigset_t signals;

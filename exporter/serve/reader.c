@@ -35,6 +35,7 @@ struct reader {
     /* The thread's own. */
     struct settings settings;
     const char *tally_from; /* the directory; NULL: there is none */
+    bool node_wrong;        /* the node's cannot be read, which was said */
     struct redis *redis;
     bool asking;
     int64_t ask_ms, tick_ms; /* when to do so next */
@@ -87,6 +88,25 @@ static void look_for_tally(struct reader *reader)
     reader->reading.tally = tally;
     reader->reading.tally_wrong = wrong;
     memcpy(reader->reading.tally_error, failure.text, sizeof failure.text);
+    pthread_mutex_unlock(&reader->lock);
+    if (before != NULL)
+        tally_view_close(before);
+}
+
+static void look_for_node(struct reader *reader)
+{
+    struct failure failure = {0};
+    struct tally_view *before = reader->reading.node; /* only this thread changes it */
+    if (before != NULL && !tally_view_outdated(before, reader->settings.run_directory))
+        return;
+    struct tally_view *node = tally_view_open_node(reader->settings.run_directory, &failure);
+    if (node == NULL && failure.status != EX_NOINPUT && !reader->node_wrong)
+        log_warning("no tally of the collector: %s", failure.text);
+    else if ((node == NULL) != (before == NULL))
+        log_info("the tally of the collector is %s", node != NULL ? "read" : "gone");
+    reader->node_wrong = node == NULL && failure.status != EX_NOINPUT;
+    pthread_mutex_lock(&reader->lock);
+    reader->reading.node = node;
     pthread_mutex_unlock(&reader->lock);
     if (before != NULL)
         tally_view_close(before);
@@ -280,8 +300,10 @@ static void *run(void *context)
         atomic_store(&reader->progress_ms, now);
         if (now >= reader->tick_ms) {
             int64_t interval_ms = reader->settings.redis_push_interval / 1000;
-            if (reader->fleet == NULL)
+            if (reader->fleet == NULL) {
                 look_for_tally(reader);
+                look_for_node(reader);
+            }
             look_at_process(reader);
             reader->tick_ms = now + (interval_ms < TICK_MAX_MS ? interval_ms : TICK_MAX_MS);
         }
@@ -331,6 +353,8 @@ void reader_stop(struct reader *reader)
     pthread_join(reader->thread, NULL);
     if (reader->reading.tally != NULL)
         tally_view_close(reader->reading.tally);
+    if (reader->reading.node != NULL)
+        tally_view_close(reader->reading.node);
     fleet_view_release(reader->reading.fleet);
     fleet_free(reader->fleet);
     close(reader->wake);

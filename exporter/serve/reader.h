@@ -16,6 +16,7 @@ struct reading {
     struct instance instance; /* what Redis said when it last was well */
     struct fleet_view *fleet; /* the same in scope fleet; else NULL */
     struct tally_view *tally; /* or, where there is none, the copy of a stop; NULL where neither can be read */
+    struct tally_view *node;  /* the collector's tally; NULL: there is none */
     bool tally_wrong;         /* there is one, but it cannot be read */
     char tally_error[512];    /* why there is none */
     struct snapshot process;  /* the process_* gauges */

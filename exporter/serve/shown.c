@@ -1,6 +1,7 @@
 /* The floor under the totals. */
 #include "exporter/serve/shown.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The place of tally `id`; a new one takes the oldest. */
@@ -39,4 +40,16 @@ void shown_raise(struct shown *shown, const char *id, struct snapshot *values)
     }
     domains_raise(totals, domains, values->totals, &values->domains);
     domains_raise(values->totals, &values->domains, totals, domains);
+}
+
+void shown_raise_node(struct shown *shown, const char *id, struct snapshot *values)
+{
+    if (strcmp(shown->node_id, id) != 0) {
+        memset(shown->node_totals, 0, sizeof shown->node_totals);
+        snprintf(shown->node_id, sizeof shown->node_id, "%s", id);
+    }
+    for (unsigned i = 0; i < NODE_TOTALS; i++) {
+        uint64_t *floor = &shown->node_totals[i], *value = &values->totals[total_node + i];
+        *floor = *value = *value > *floor ? *value : *floor;
+    }
 }

@@ -28,6 +28,9 @@ struct facts {
     bool has_tally, tally_lives;
     char tally_id[TALLY_ID_BYTES];
     struct snapshot tally;
+    bool has_node;
+    char node_id[TALLY_ID_BYTES];
+    struct snapshot node;
     const struct instance *instance; /* NULL: Redis is not well, or holds nothing of ours */
 };
 
@@ -39,23 +42,25 @@ static int64_t clock_us(void)
 }
 
 /* A tally that begins anew between id and values would put the old values under the new id: read until the id stays. */
-static void read_tally(const struct tally_view *tally, struct facts *facts)
+static bool read_tally(const struct tally_view *tally, char id[TALLY_ID_BYTES], struct snapshot *values)
 {
-    char id[TALLY_ID_BYTES];
-    for (int i = 0; tally != NULL && i < ID_TRIES && !facts->has_tally; i++) {
-        tally_view_id(tally, facts->tally_id);
-        bool read = tally_view_read_kept(tally, &facts->tally);
+    char id_after[TALLY_ID_BYTES];
+    for (int i = 0; tally != NULL && i < ID_TRIES; i++) {
         tally_view_id(tally, id);
-        facts->has_tally = read && strcmp(id, facts->tally_id) == 0;
+        bool read = tally_view_read_kept(tally, values);
+        tally_view_id(tally, id_after);
+        if (read && strcmp(id, id_after) == 0)
+            return true;
     }
-    facts->tally_lives = facts->has_tally && tally_view_alive(tally);
+    return false;
 }
 
 static void gather(const struct reading *reading, struct facts *facts)
 {
-    facts->has_tally = false;
     facts->instance = NULL;
-    read_tally(reading->tally, facts);
+    facts->has_tally = read_tally(reading->tally, facts->tally_id, &facts->tally);
+    facts->tally_lives = facts->has_tally && tally_view_alive(reading->tally);
+    facts->has_node = read_tally(reading->node, facts->node_id, &facts->node);
     if (reading->redis_well && reading->instance.known &&
         (!facts->has_tally || strcmp(reading->instance.id, facts->tally_id) == 0))
         facts->instance = &reading->instance;
@@ -76,6 +81,20 @@ static void choose_totals(struct source *source, const struct facts *facts, stru
         shown_raise(&source->shown, facts->has_tally ? facts->tally_id : instance->id, values);
 }
 
+/* What the collector says here, else what Redis holds of that. */
+static void choose_node(struct source *source, const struct facts *facts, struct snapshot *values)
+{
+    const struct instance *instance = facts->instance;
+    values->has_node = facts->has_node || (instance != NULL && instance->values.has_node);
+    if (facts->has_node)
+        snapshot_add_node(values, &facts->node);
+    else if (instance != NULL)
+        memcpy(values->totals + total_node, instance->values.totals + total_node,
+               NODE_TOTALS * sizeof values->totals[0]);
+    if (values->has_node)
+        shown_raise_node(&source->shown, facts->has_node ? facts->node_id : instance->node_id, values);
+}
+
 static bool is_fresh(const struct source *source, const struct instance *instance)
 {
     return instance->age <= FRESH_SECONDS * INT64_C(1000000) + 2 * source->push_interval;
@@ -87,8 +106,10 @@ static bool choose_gauges(const struct source *source, const struct facts *facts
     const struct instance *instance = facts->instance;
     bool from_redis = instance != NULL && (is_fresh(source, instance) || !facts->has_tally);
     const struct snapshot *from = from_redis ? &instance->values : facts->has_tally ? &facts->tally : NULL;
-    if (from != NULL)
+    if (from != NULL) {
         memcpy(values->gauges, from->gauges, sizeof values->gauges);
+        values->places = from->places;
+    }
     return from_redis;
 }
 
@@ -163,6 +184,7 @@ static void read_node(struct source *source, const struct reading *reading, stru
     gather(reading, &facts);
     choose_totals(source, &facts, &view->values);
     bool from_redis = choose_gauges(source, &facts, &view->values);
+    choose_node(source, &facts, &view->values);
     set_own(source, reading, view->values.gauges);
     set_sources(reading, &facts, from_redis, view->values.gauges);
     describe(source, reading, &facts, from_redis, view);

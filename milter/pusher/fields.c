@@ -1,6 +1,7 @@
 /* Names of fields, each made once. */
 #include "milter/pusher/fields.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool fields_fill(struct fields *fields)
@@ -13,9 +14,34 @@ bool fields_fill(struct fields *fields)
         good = domains_place(i) >= 0 || (fields->totals[i] = strdup(text)) != NULL;
     }
     for (unsigned i = 0; good && i < gauge_COUNT; i++) {
+        const struct metric *metric = catalogue_gauge_metric(i);
+        if (places_of(metric, i - metric->first) >= 0)
+            continue;
         catalogue_gauge_text(i, text);
         good = (fields->gauges[i] = strdup(text)) != NULL;
     }
+    return good;
+}
+
+bool fields_follow_places(struct fields *fields, const struct places *places)
+{
+    char text[SERIES_TEXT_MAX];
+    bool good = true;
+    if (memcmp(&fields->places, places, sizeof *places) == 0)
+        return true;
+    for (unsigned i = 0; good && i < gauge_COUNT; i++) {
+        const struct metric *metric = catalogue_gauge_metric(i);
+        if (places_of(metric, i - metric->first) < 0)
+            continue;
+        free((void *)(uintptr_t)fields->gauges[i]);
+        fields->gauges[i] = NULL;
+        if (places_series(places, metric, i - metric->first, text) > 0)
+            good = (fields->gauges[i] = strdup(text)) != NULL;
+    }
+    if (good)
+        fields->places = *places;
+    else
+        memset(&fields->places, 0, sizeof fields->places); /* tried again by the next push */
     return good;
 }
 

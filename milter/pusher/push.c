@@ -5,6 +5,7 @@
 #include "conf/lib/log.h"
 #include "conf/lib/observable.h"
 #include "milter/pusher/fields.h"
+#include "milter/pusher/node.h"
 #include "milter/pusher/publish.h"
 #include "milter/pusher/scripts.h"
 #include "milter/pusher/settle.h"
@@ -21,7 +22,7 @@ enum {
     KEEP_SECONDS = 7 * 24 * 3600,
     GAUGES_SECONDS = 60,
     FIXED_ARGUMENTS = 17, /* EVALSHA sha 3 key key key and eleven of the script's */
-    META_PAIRS = 4,
+    META_PAIRS = 5,
     ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * (META_PAIRS + (int)total_COUNT + (int)gauge_COUNT),
     VALUE_BYTES = 32,
     TEXTS_BYTES = VALUE_BYTES * ((int)total_COUNT + (int)gauge_COUNT),
@@ -34,6 +35,8 @@ struct push {
     const struct tally *tally;
     const struct settings *settings;
     struct redis *redis;
+    struct node *node;
+    char node_id[33]; /* of the node's tally in the push under way; empty: there is none */
     enum phase phase;
     uint32_t epoch;
     uint64_t seq;
@@ -87,8 +90,10 @@ bool push_connect(struct push *push, const struct settings *settings)
     push->settings = settings;
     push->redis = redis_open(settings, "milterscope-pusher");
     push->push_sha[0] = '\0';
+    if (push->node == NULL)
+        push->node = node_open(settings->run_directory);
     publish_anew();
-    return push->redis != NULL;
+    return push->redis != NULL && push->node != NULL;
 }
 
 /* ---- the command ---- */
@@ -114,8 +119,9 @@ static size_t add_meta(struct push *push, char *started)
     snprintf(started, VALUE_BYTES, "%" PRId64,
              clock_us(CLOCK_REALTIME) / 1000000 -
                  (tally_clock_ms() - atomic_load(&push->tally->header->begun_ms)) / 1000);
-    const char *const pairs[2 * META_PAIRS] = {"version",  MILTERSCOPE_VERSION,     "host", host, "started", started,
-                                               "instance", push->settings->instance};
+    const char *const pairs[2 * META_PAIRS] = {
+        "version",  MILTERSCOPE_VERSION,      "host", host,         "started", started,
+        "instance", push->settings->instance, "node", push->node_id};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         add(push, pairs[i]);
     return push->count - before;
@@ -149,6 +155,7 @@ static void find_hidden(struct push *push)
 {
     bool changed;
     push->full = (fields_follow(&push->fields, &push->sent.domains, &changed) && changed) || push->full;
+    fields_follow_places(&push->fields, &push->sent.places);
     push->shown = 0;
     for (unsigned i = 0; i < metric_COUNT; i++) {
         if (!catalogue[i].is_total)
@@ -163,7 +170,7 @@ static void find_hidden(struct push *push)
 static void add_gauges(struct push *push)
 {
     for (unsigned i = 0; i < gauge_COUNT; i++) {
-        if (push->sent.gauges[i] == GAUGE_ABSENT)
+        if (push->sent.gauges[i] == GAUGE_ABSENT || push->fields.gauges[i] == NULL)
             continue;
         add(push, push->fields.gauges[i]);
         add_value(push, catalogue_gauge_metric(i)->unit, push->sent.gauges[i]);
@@ -236,6 +243,7 @@ void push_begin(struct push *push, bool last)
         push->seq++;
         push->full = push->full || tally_clock_ms() - push->full_ms >= FULL_EVERY_MS;
         tally_snapshot(push->tally, &push->sent);
+        push->full = node_add(push->node, &push->sent, push->node_id) || push->full;
         find_hidden(push);
         send_push(push);
     }

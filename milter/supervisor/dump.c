@@ -13,6 +13,20 @@ static void print_unknown(void *context, const char *name, uint64_t value)
     fprintf(context, "%s %" PRIu64 "\n", name, value);
 }
 
+/* What the collector counted, where there is one. */
+static void add_node(const struct settings *settings, struct snapshot *snapshot)
+{
+    struct failure failure;
+    struct snapshot node;
+    struct tally_view *view = tally_view_open_node(settings->run_directory, &failure);
+    if (view != NULL && tally_view_read(view, &node))
+        snapshot_add_node(snapshot, &node);
+    if (view == NULL && failure.status != EX_NOINPUT)
+        fprintf(stderr, "milterscope: %s\n", failure.text);
+    if (view != NULL)
+        tally_view_close(view);
+}
+
 int dump(const struct settings *settings)
 {
     struct failure run_failure, copy_failure;
@@ -27,6 +41,8 @@ int dump(const struct settings *settings)
     bool read = tally_view_read(view, &snapshot);
     for (unsigned place = 0; read && place < DOMAINS_MAX; place++) /* also domains that are not configured any more */
         snapshot.domains.shown |= (uint64_t)(snapshot.domains.names[place][0] != '\0') << place;
+    if (read)
+        add_node(settings, &snapshot);
     if (read && !snapshot.has_totals)
         fputs("# totals wait until Redis has been asked, after a power failure\n", stdout);
     if (read)

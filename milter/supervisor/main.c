@@ -9,8 +9,10 @@ int main(int argc, char **argv)
     static struct settings settings;
     static bool want_dump, want_doctor;
     static const struct command_flag flags[] = {
-        {"check-mta", &want_doctor, "say what is wrong with the MTA's use of milterscope, and how to cure it, and end"},
-        {"dump", &want_dump, "print the tallies in text format, and end"},
+        {.name = "check-mta",
+         .set = &want_doctor,
+         .help = "say what is wrong with the MTA's use of milterscope, and how to cure it, and end"},
+        {.name = "dump", .set = &want_dump, .help = "print the tallies in text format, and end"},
     };
     const char *file;
     int status = command_line(argc, argv, "milterscope", "Observes SMTP as a milter and counts; see milterscope(8).",

@@ -3,6 +3,7 @@
  * SIGTERM, SIGINT: stop (again: at once). SIGUSR1, SIGHUP: reload. SIGUSR2: planned restart of filter and pusher. */
 #include "milter/supervisor/supervisor.h"
 
+#include "conf/lib/directories.h"
 #include "conf/lib/log.h"
 #include "conf/lib/mta_checks.h"
 #include "conf/lib/notify.h"
@@ -10,7 +11,6 @@
 #include "conf/lib/tally.h"
 #include "milter/supervisor/filters.h"
 #include "milter/supervisor/orphans.h"
-#include "milter/supervisor/place.h"
 #include "milter/supervisor/pusher_watch.h"
 #include "milter/supervisor/rings.h"
 
@@ -238,8 +238,8 @@ static int open_checks(void)
 
 static bool start(struct failure *failure)
 {
-    if (!open_signals(failure) || !find_programs(failure) || !place_take(&self.settings, failure) ||
-        !make_tally(failure))
+    if (!open_signals(failure) || !find_programs(failure) ||
+        !directories_take(&self.settings, "milterscope", failure) || !make_tally(failure))
         return false;
     self.kit = (struct child_kit){self.directory, &self.settings, &self.tally,
                                   rings_open_sets(self.settings.run_directory), open_checks()};

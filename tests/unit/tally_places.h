@@ -147,7 +147,7 @@ static inline void put_file(const char *directory, const void *bytes, size_t cou
 /* The copy as it is on the disk, sound; valid until the next call. */
 static inline struct tally_header *load_copy(const struct made *made)
 {
-    static _Alignas(64) char copy[1 << 17];
+    static _Alignas(64) char copy[1 << 19];
     int fd = open(path_in(made->state), O_RDONLY);
     assert_true(fd >= 0);
     ssize_t length = read(fd, copy, sizeof copy);

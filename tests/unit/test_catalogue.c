@@ -9,27 +9,29 @@
 #include <cmocka.h>
 
 /* The catalogue once more, as a build of another version would have it. */
-#define MILTERSCOPE_VERSION     "of-another-build"
-#define catalogue               other_catalogue
-#define catalogue_hash          other_hash
-#define catalogue_series        other_series
-#define catalogue_total_text    other_total_text
-#define catalogue_domain_series other_domain_series
-#define catalogue_has_domain    other_has_domain
-#define catalogue_gauge_text    other_gauge_text
-#define catalogue_total_metric  other_total_metric
-#define catalogue_gauge_metric  other_gauge_metric
-#define catalogue_find_total    other_find_total
-#define catalogue_find_gauge    other_find_gauge
-#define catalogue_value_text    other_value_text
-#define catalogue_total_unit    other_total_unit
-#define catalogue_value_parse   other_value_parse
+#define MILTERSCOPE_VERSION    "of-another-build"
+#define catalogue              other_catalogue
+#define catalogue_hash         other_hash
+#define catalogue_series       other_series
+#define catalogue_total_text   other_total_text
+#define catalogue_named_series other_named_series
+#define catalogue_place        other_place_of
+#define metric_is_node         other_is_node
+#define catalogue_has_domain   other_has_domain
+#define catalogue_gauge_text   other_gauge_text
+#define catalogue_total_metric other_total_metric
+#define catalogue_gauge_metric other_gauge_metric
+#define catalogue_find_total   other_find_total
+#define catalogue_find_gauge   other_find_gauge
+#define catalogue_value_text   other_value_text
+#define catalogue_total_unit   other_total_unit
+#define catalogue_value_parse  other_value_parse
 #include "conf/lib/catalogue.c"
 #undef catalogue
 #undef catalogue_hash
 #undef catalogue_series
 #undef catalogue_total_text
-#undef catalogue_domain_series
+#undef catalogue_named_series
 #undef catalogue_has_domain
 #undef catalogue_gauge_text
 #undef catalogue_total_metric
@@ -43,7 +45,7 @@ extern const struct metric catalogue[metric_COUNT];
 uint64_t catalogue_hash(void);
 size_t catalogue_series(const struct metric *metric, unsigned slot, char *text);
 bool catalogue_has_domain(const struct metric *metric);
-size_t catalogue_domain_series(const struct metric *metric, unsigned slot, const char *domain, char *text);
+size_t catalogue_named_series(const struct metric *metric, unsigned slot, const char *domain, char *text);
 size_t catalogue_total_text(unsigned total, char *text);
 size_t catalogue_gauge_text(unsigned gauge, char *text);
 const struct metric *catalogue_total_metric(unsigned total);
@@ -156,9 +158,9 @@ static void test_metrics(void **state)
         assert_int_equal(metric->first, *next);
         *next += metric->slots;
         assert_true(metric->slots > 0);
-        assert_int_equal(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(metric->name));
+        assert_int_equal(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz_0123456789"), strlen(metric->name));
         assert_true(metric->unit != unit_seconds || strstr(metric->name, "seconds") != NULL);
-        assert_true(metric->unit != unit_decimal || metric->kind == kind_histogram);
+        assert_true(metric->unit != unit_decimal || metric->kind == kind_histogram || metric->kind == kind_gauge);
         assert_true(metric->unit != unit_bytes || strstr(metric->name, "bytes") != NULL);
         assert_int_equal(metric->bounds != NULL, metric->kind == kind_histogram);
         for (unsigned slot = 0; slot < metric->slots; slot++) {

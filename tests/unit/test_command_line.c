@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 static bool dump;
-static const struct command_flag own[] = {{"dump", &dump, "print the totals, and end"}};
+static const struct command_flag own[] = {{.name = "dump", .set = &dump, .help = "print the totals, and end"}};
 static char out[8192], err[8192]; /* what was printed */
 static struct settings settings;
 static const char *file;

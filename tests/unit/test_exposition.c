@@ -279,8 +279,10 @@ static void test_escaping(void **state)
 
 static size_t write_series(const struct snapshot *snapshot, unsigned i, char *text)
 {
-    if (i >= total_COUNT)
-        return catalogue_gauge_text(i - total_COUNT, text);
+    if (i >= total_COUNT) {
+        const struct metric *gauge = catalogue_gauge_metric(i - total_COUNT);
+        return places_series(&snapshot->places, gauge, i - total_COUNT - gauge->first, text);
+    }
     const struct metric *metric = catalogue_total_metric(i);
     return domains_series(&snapshot->domains, metric, i - metric->first, text);
 }
@@ -292,7 +294,9 @@ static void test_complete(void **state)
     struct snapshot snapshot;
     char line[SERIES_TEXT_MAX + 2] = "\n";
     snapshot_clear(&snapshot);
-    snapshot.has_totals = true;
+    snapshot.has_totals = snapshot.has_node = true;
+    for (unsigned i = 0; i < PLACES_COUNT; i++)
+        snprintf(snapshot.places.names[i], PLACE_BYTES, "name-%u", i);
     for (unsigned i = 0; i < DOMAINS_MAX; i++)
         snprintf(snapshot.domains.names[i], DOMAIN_BYTES, "d%u.example.org", i);
     snapshot.domains.shown = UINT64_MAX;

@@ -107,10 +107,40 @@ static void test_questions(void **state)
     (void)state;
     asked[0] = '\0';
     instance_ask(NULL, "mx1.example.org");
-    assert_string_equal(asked, "HMGET ms1:{mx1.example.org}:meta owner pushed_at\n"
+    assert_string_equal(asked, "HMGET ms1:{mx1.example.org}:meta owner pushed_at node\n"
                                "HGETALL ms1:{mx1.example.org}:counters\n"
                                "HGETALL ms1:{mx1.example.org}:gauges\n"
-                               "HMGET ms1:{mx1.example.org}:meta owner\n");
+                               "HMGET ms1:{mx1.example.org}:meta owner node\n");
+}
+
+/* Totals of the node's tally under its own id; where that changes while it is read they are nobody's, and the others are as they were. */
+static void test_node(void **state)
+{
+#define NODE_ID    "0123456789abcdef0123456789abcdef"
+#define OTHER_ID   "0123456789abcdef0123456789abcdee"
+#define NODE(id)   "$32\r\n" id "\r\n"
+#define META_NODE  "*3\r\n" OWNER "$7\r\n990.000\r\n"
+#define AFTER_NODE "*2\r\n" OWNER
+#define NOTICES    "$30\r\nmilterscope_bounces_sent_total\r\n"
+#define OWN_QUEUE  "$46\r\nmilterscope_queue_messages{queue=\"scanner.in\"}\r\n"
+#define NO_QUEUE   "$38\r\nmilterscope_queue_messages{queue=\"#0\"}\r\n"
+#define VALUES                                                                                                         \
+    "*4\r\n" PUSHES "$2\r\n17\r\n" NOTICES "$1\r\n5\r\n"                                                               \
+    "*4\r\n" OWN_QUEUE "$1\r\n3\r\n" NO_QUEUE "$1\r\n4\r\n"
+    (void)state;
+    assert_true(take(META_NODE NODE(NODE_ID) VALUES AFTER_NODE NODE(NODE_ID)));
+    assert_string_equal(instance.node_id, NODE_ID);
+    assert_true(instance.values.has_totals && instance.values.has_node);
+    assert_int_equal(instance.values.totals[SERIES_0(bounces_sent_total)], 5);
+    assert_int_equal(instance.values.totals[SERIES_0(push_total)], 17);
+    assert_string_equal(instance.values.places.names[places_queue], "scanner.in");
+    assert_int_equal(instance.values.gauges[gauge_queue_messages + (unsigned)queue_own_0], 3);
+    assert_int_equal(instance.dropped, 1); /* a place is no name */
+    assert_true(take(META_NODE NODE(NODE_ID) VALUES AFTER_NODE NODE(OTHER_ID)));
+    assert_true(instance.values.has_totals && !instance.values.has_node);
+    assert_true(take(META_NODE "$0\r\n\r\n" VALUES AFTER_NODE "$0\r\n\r\n"));
+    assert_true(instance.values.has_totals && !instance.values.has_node);
+    assert_string_equal(instance.node_id, "");
 }
 
 static void test_longest_name(void **state)
@@ -292,10 +322,10 @@ static void test_domains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions),   cmocka_unit_test(test_longest_name),    cmocka_unit_test(test_values),
-        cmocka_unit_test(test_no_counters), cmocka_unit_test(test_not_known),       cmocka_unit_test(test_dropped),
-        cmocka_unit_test(test_domains),     cmocka_unit_test(test_of_the_exporter), cmocka_unit_test(test_time),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_questions), cmocka_unit_test(test_node),        cmocka_unit_test(test_longest_name),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_no_counters), cmocka_unit_test(test_not_known),
+        cmocka_unit_test(test_dropped),   cmocka_unit_test(test_domains),     cmocka_unit_test(test_of_the_exporter),
+        cmocka_unit_test(test_time),      cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }

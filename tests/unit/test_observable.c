@@ -33,6 +33,7 @@ static void test_parts(void **state)
     unsigned hidden_of_all = 0;
     (void)state;
     snapshot_clear(&snapshot);
+    snapshot.has_node = true;
     for (unsigned part = 0; part < part_COUNT; part++)
         snapshot.gauges[gauge_observable + part] = 0;
     for (unsigned i = 0; i < metric_COUNT; i++)
@@ -56,6 +57,9 @@ static void test_others(void **state)
     assert_false(observable_hides(&snapshot, &catalogue[metric_messages_total]));
     assert_false(observable_hides(&snapshot, &catalogue[metric_received_hops]));
     assert_false(observable_hides(&snapshot, &catalogue[metric_push_total]));
+    assert_true(observable_hides(&snapshot, &catalogue[metric_bounces_sent_total])); /* there is no collector */
+    snapshot.has_node = true;
+    assert_false(observable_hides(&snapshot, &catalogue[metric_bounces_sent_total]));
 }
 
 /* Of the reasons of refusals those that come early: each series until it is seen, whatever the others are. */

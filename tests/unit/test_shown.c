@@ -20,10 +20,10 @@ static void expect(struct shown *shown, const char *id, uint64_t first, uint64_t
     struct snapshot values;
     snapshot_clear(&values);
     values.totals[0] = first;
-    values.totals[total_COUNT - 1] = last;
+    values.totals[total_node - 1] = last;
     shown_raise(shown, id, &values);
     assert_int_equal(values.totals[0], shown_first);
-    assert_int_equal(values.totals[total_COUNT - 1], shown_last);
+    assert_int_equal(values.totals[total_node - 1], shown_last);
     assert_int_equal(values.totals[1], 0);
 }
 

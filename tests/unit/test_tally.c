@@ -293,7 +293,7 @@ static uint64_t counted(unsigned i)
 static void begin_settling(struct tally *tally)
 {
     form_fresh(tally);
-    for (unsigned i = 0; i < total_COUNT; i++) {
+    for (unsigned i = 0; i < total_node; i++) {
         atomic_store(&tally->kept[i], copied(i));
         atomic_store(&tally->totals[i], copied(i) + counted(i));
     }
@@ -309,10 +309,10 @@ static void test_raise(void **state)
     (void)state;
     begin_settling(&tally);
     tally_id_text(&tally, before);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         known[i] = i % 3 == 0 ? 0 : i % 3 == 1 ? copied(i) : copied(i) + i;
     tally_raise(&tally, known);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         assert_int_equal(total(&tally, i), (known[i] > copied(i) ? known[i] : copied(i)) + counted(i));
     assert_int_equal(atomic_load(&tally.header->state), tally_running);
     tally_id_text(&tally, after);
@@ -328,7 +328,7 @@ static void test_reset(void **state)
     begin_settling(&tally);
     tally_id_text(&tally, before);
     tally_reset(&tally);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         assert_int_equal(total(&tally, i), counted(i));
     assert_int_equal(atomic_load(&tally.header->state), tally_running);
     tally_id_text(&tally, after);
@@ -345,7 +345,7 @@ static void test_settling_again(void **state)
     for (int turn = 0; turn < 4; turn++) {
         struct tally tally;
         begin_settling(&tally);
-        for (unsigned i = 0; i < total_COUNT; i++)
+        for (unsigned i = 0; i < total_node; i++)
             known[i] = copied(i) + i;
         if (turn < 2)
             tally_raise(&tally, known);
@@ -356,7 +356,7 @@ static void test_settling_again(void **state)
             tally_raise(&tally, known);
         else
             tally_reset(&tally);
-        for (unsigned i = 0; i < total_COUNT; i++)
+        for (unsigned i = 0; i < total_node; i++)
             assert_int_equal(total(&tally, i), counted(i) + (turn % 2 == 0 ? known[i] : 0));
         form_free(&tally);
     }

@@ -58,14 +58,14 @@ static void test_own_build(void **state)
     struct tally_view *view = look(made);
     assert_false(tally_view_alive(view));
     tally_use(&made->tally, tally_process_add(&made->tally, 1));
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         tally_add(&made->tally, i, 1 + i * i);
     for (unsigned i = 0; i < gauge_COUNT; i += 2)
         tally_gauge_set(&made->tally, i, -(int64_t)i);
     assert_true(tally_view_read(view, &seen));
     tally_snapshot(&made->tally, &expected);
     assert_true(seen.has_totals);
-    assert_memory_equal(seen.totals, expected.totals, sizeof seen.totals);
+    assert_memory_equal(seen.totals, expected.totals, total_node * sizeof seen.totals[0]);
     assert_memory_equal(seen.gauges, expected.gauges, sizeof seen.gauges);
     assert_int_equal(seen.gauges[2], -2);
     assert_true(seen.gauges[1] == GAUGE_ABSENT);
@@ -105,7 +105,7 @@ static void test_other_build(void **state)
     struct made *made = *state;
     struct snapshot snapshot;
     char first[SERIES_TEXT_MAX], last[SERIES_TEXT_MAX], up[SERIES_TEXT_MAX];
-    catalogue_total_text(total_COUNT - 1, last);
+    catalogue_total_text(total_node - 1, last);
     catalogue_total_text(0, first);
     catalogue_gauge_text(gauge_filter_up, up);
     const struct form_series totals[] = {{last, 7}, {"unknown_total", 8}, {first, 9}};
@@ -123,8 +123,8 @@ static void test_other_build(void **state)
     struct tally_view *view = look(made);
     assert_true(tally_view_read(view, &snapshot));
     assert_int_equal(snapshot.totals[0], 9);
-    assert_int_equal(snapshot.totals[total_COUNT - 1], 7);
-    for (unsigned i = 1; i < total_COUNT - 1; i++)
+    assert_int_equal(snapshot.totals[total_node - 1], 7);
+    for (unsigned i = 1; i < total_node - 1; i++)
         assert_int_equal(snapshot.totals[i], 0);
     assert_int_equal(snapshot.gauges[gauge_sessions_active], 13 + 16);
     assert_int_equal(snapshot.gauges[gauge_filter_up], 17);

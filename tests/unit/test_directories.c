@@ -1,7 +1,7 @@
-/* milter/supervisor/place.c: one milterscope in a folder. A second one is another process, as it would be. */
+/* conf/lib/directories.c: one milterscope in a folder. A second one is another process, as it would be. */
 #include "tests/unit/socket_folder.h"
 
-#include "milter/supervisor/place.h"
+#include "conf/lib/directories.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -38,7 +38,7 @@ static int take_in_child(const struct folder *folder, uid_t user, struct failure
         if (user != geteuid() && setuid(user) != 0)
             mine.status = -1;
         else
-            place_take(&folder->settings, &mine);
+            directories_take(&folder->settings, "milterscope", &mine);
         _exit(write(pair[1], &mine, sizeof mine) != (ssize_t)sizeof mine);
     }
     close(pair[1]);
@@ -68,7 +68,7 @@ static void test_held(void **state)
     struct failure failure;
     char expected[512];
     settings_in(folder, "run", "state");
-    assert_true(place_take(&folder->settings, &failure));
+    assert_true(directories_take(&folder->settings, "milterscope", &failure));
     for (int turn = 0; turn < 2; turn++) {
         assert_int_equal(take_in_child(folder, geteuid(), &failure), EX_TEMPFAIL);
         snprintf(expected, sizeof expected,
@@ -92,7 +92,7 @@ static void test_killed(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         close(pair[0]);
-        byte = place_take(&folder->settings, &failure) ? 'y' : 'n';
+        byte = directories_take(&folder->settings, "milterscope", &failure) ? 'y' : 'n';
         if (write(pair[1], &byte, 1) == 1)
             pause();
         _exit(1);

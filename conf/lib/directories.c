@@ -1,6 +1,6 @@
 /* Folders and lock. The lock is one of fcntl(2): it belongs to this process alone, not to its children, the kernel drops it with the
  * process, and it names its holder. */
-#include "milter/supervisor/place.h"
+#include "conf/lib/directories.h"
 
 #include "conf/lib/log.h"
 
@@ -47,14 +47,14 @@ static bool lock(int fd, const char *directory, struct failure *failure)
     return fail(failure, EX_TEMPFAIL, "the tally in %s cannot be locked: %s", directory, strerror(error));
 }
 
-bool place_take(const struct settings *settings, struct failure *failure)
+bool directories_take(const struct settings *settings, const char *program, struct failure *failure)
 {
     char path[PATH_MAX];
     const char *directory = settings->run_directory;
     make_directory(settings->state_directory); /* what is wrong with it, the copy will say */
     if (!make_directory(directory))
         return cannot_be(directory, "made", "; make it, owned by milterscope's account", failure);
-    snprintf(path, sizeof path, "%s/milterscope.lock", directory);
+    snprintf(path, sizeof path, "%s/%s.lock", directory, program);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return cannot_be(directory, "written", "", failure);

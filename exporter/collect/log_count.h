@@ -1,0 +1,29 @@
+/* Lines of a delivery log, whatever the MTA: takes each apart, gives it to the parser of its MTA, and counts log_lines_total. */
+#ifndef EXPORTER_COLLECT_LOG_COUNT_H
+#define EXPORTER_COLLECT_LOG_COUNT_H
+
+#include "conf/lib/settings.h"
+#include "conf/lib/tally.h"
+#include "exporter/collect/log_line.h"
+#include "exporter/collect/log_postfix.h"
+
+/* What is kept from line to line. Begins all zero but for the first three; `settings` and `tally` outlive it. */
+struct log_counter {
+    enum mta_kind kind; /* auto: each line tells whose it is */
+    const struct settings *settings;
+    const struct tally *tally;
+    struct log_clock clock; /* clock.now_us is to be set from time to time */
+    int64_t last_us;        /* when the last line was written that bears a time */
+    struct log_postfix postfix;
+};
+
+/* One line, without its line feed. */
+void log_count_text(struct log_counter *counter, const char *text, size_t length);
+
+/* One that has been taken apart, as the journal has them. */
+void log_count_line(struct log_counter *counter, const struct log_line *line);
+
+/* One that was too long to be kept. */
+void log_count_cut(struct log_counter *counter);
+
+#endif

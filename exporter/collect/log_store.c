@@ -1,0 +1,234 @@
+/* The file log.json, in run_directory and state_directory: {"id", "boot", "clean", "positions": {source: position}, "totals": {series:
+ * number}}. By names, so that another version takes over what it knows. */
+#include "exporter/collect/log_store.h"
+
+#include "conf/lib/tally_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define FILE_NAME "log.json"
+
+struct log_store {
+    const struct settings *settings;
+    struct tally counting;
+    _Atomic uint64_t totals[total_COUNT];
+    uint64_t id[2];
+    json_t *positions;
+};
+
+/* ---- reading ---- */
+
+/* The text in the file is believed as far as it can be true; false: it is nothing of ours. */
+static bool read_id(const char *text, uint64_t id[2])
+{
+    return text != NULL && strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32 &&
+           sscanf(text, "%16" SCNx64 "%16" SCNx64, &id[0], &id[1]) == 2;
+}
+
+static void take_totals(struct log_store *store, json_t *totals)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(totals, name, value)
+    {
+        int total = catalogue_find_total(name, strlen(name));
+        json_int_t number = json_integer_value(value);
+        if (total >= (int)total_node && number >= 0 && number < INT64_C(1) << 62)
+            atomic_store(&store->totals[total], (uint64_t)number);
+    }
+}
+
+static json_t *load(const char *directory, struct failure *warning)
+{
+    char path[PATH_MAX];
+    json_error_t error;
+    uint64_t id[2];
+    snprintf(path, sizeof path, "%s/%s", directory, FILE_NAME);
+    if (access(path, F_OK) != 0)
+        return NULL;
+    json_t *file = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (file != NULL && read_id(json_string_value(json_object_get(file, "id")), id) &&
+        json_string_value(json_object_get(file, "boot")) != NULL && json_is_object(json_object_get(file, "totals")) &&
+        json_is_object(json_object_get(file, "positions")))
+        return file;
+    fail(warning, EX_DATAERR, "%s: %s; what it held is lost", path, file == NULL ? error.text : "is not whole");
+    json_decref(file);
+    return NULL;
+}
+
+static bool is_of_boot(json_t *file)
+{
+    char boot[40];
+    tally_file_boot_id(boot);
+    return file != NULL && strcmp(json_string_value(json_object_get(file, "boot")), boot) == 0;
+}
+
+static void new_id(uint64_t id[2])
+{
+    if (getrandom(id, 2 * sizeof id[0], 0) != (ssize_t)(2 * sizeof id[0])) {
+        id[0] = (uint64_t)getpid();
+        id[1] = (uint64_t)tally_clock_ms();
+    }
+}
+
+/* The file of this boot has it all. The one on the disk has, if it was a clean stop; else its positions alone are of use. */
+static void inherit(struct log_store *store, struct failure *warning)
+{
+    json_t *run = load(store->settings->run_directory, warning),
+           *saved = load(store->settings->state_directory, warning);
+    json_t *from = is_of_boot(run) ? run : saved;
+    bool whole = from != NULL && (from == run || json_is_true(json_object_get(from, "clean")));
+    if (from != NULL)
+        store->positions = json_incref(json_object_get(from, "positions"));
+    if (whole) {
+        read_id(json_string_value(json_object_get(from, "id")), store->id);
+        take_totals(store, json_object_get(from, "totals"));
+    }
+    json_decref(run);
+    json_decref(saved);
+}
+
+static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
+                    struct failure *failure);
+
+struct log_store *log_store_open(const struct settings *settings, struct failure *warning, struct failure *failure)
+{
+    struct failure unmarked;
+    struct log_store *store = calloc(1, sizeof *store);
+    warning->text[0] = '\0';
+    if (store == NULL) {
+        fail(failure, EX_OSERR, "no memory");
+        return NULL;
+    }
+    store->settings = settings;
+    store->counting.totals = store->totals;
+    new_id(store->id);
+    inherit(store, warning);
+    if (store->positions == NULL)
+        store->positions = json_object();
+    if (!log_store_save(store, false,
+                        &unmarked)) { /* it would be gone on with after a power failure, as if it were all */
+        fail(warning, EX_IOERR, "%s; totals of the log begin at 0", unmarked.text);
+        new_id(store->id);
+        for (unsigned i = 0; i < total_COUNT; i++)
+            atomic_store(&store->totals[i], 0);
+    }
+    save_in(store, settings->run_directory, false, false, &unmarked); /* else said by the first commit */
+    return store;
+}
+
+void log_store_close(struct log_store *store)
+{
+    json_decref(store->positions);
+    free(store);
+}
+
+/* ---- in memory ---- */
+
+const uint64_t *log_store_id(const struct log_store *store)
+{
+    return store->id;
+}
+
+void log_store_totals(const struct log_store *store, uint64_t *totals)
+{
+    for (unsigned i = 0; i < total_COUNT; i++)
+        totals[i] = atomic_load(&store->totals[i]);
+}
+
+const struct tally *log_store_counting(const struct log_store *store)
+{
+    return &store->counting;
+}
+
+const char *log_store_position(const struct log_store *store, const char *source)
+{
+    return json_string_value(json_object_get(store->positions, source));
+}
+
+bool log_store_set_position(struct log_store *store, const char *source, const char *position)
+{
+    return json_object_set_new(store->positions, source, json_string(position)) == 0;
+}
+
+/* ---- writing ---- */
+
+static json_t *totals_of(const struct log_store *store)
+{
+    json_t *totals = json_object();
+    for (unsigned i = total_node; totals != NULL && i < total_COUNT; i++) {
+        char text[SERIES_TEXT_MAX];
+        uint64_t value = atomic_load(&store->totals[i]);
+        if (value == 0)
+            continue;
+        catalogue_total_text(i, text);
+        if (json_object_set_new(totals, text, json_integer((json_int_t)value)) != 0) {
+            json_decref(totals);
+            return NULL;
+        }
+    }
+    return totals;
+}
+
+static char *text_of(const struct log_store *store, bool clean)
+{
+    char id[33], boot[40];
+    snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, store->id[0], store->id[1]);
+    tally_file_boot_id(boot);
+    json_t *file = json_pack("{ss ss sb sO so*}", "id", id, "boot", boot, "clean", clean, "positions", store->positions,
+                             "totals", totals_of(store));
+    char *text = file == NULL || json_object_get(file, "totals") == NULL ? NULL : json_dumps(file, JSON_INDENT(1));
+    json_decref(file);
+    return text;
+}
+
+static bool write_file(const char *path, const char *text, bool to_disk)
+{
+    size_t length = strlen(text);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return false;
+    bool good = write(fd, text, length) == (ssize_t)length && (!to_disk || fsync(fd) == 0);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return good;
+}
+
+static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
+                    struct failure *failure)
+{
+    char path[PATH_MAX], fresh[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", directory, FILE_NAME) >= (int)sizeof path ||
+        snprintf(fresh, sizeof fresh, "%s/%s.new", directory, FILE_NAME) >= (int)sizeof fresh)
+        return fail(failure, EX_CANTCREAT, "%s is too long", directory);
+    char *text = text_of(store, clean);
+    if (text == NULL)
+        return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
+    bool good = write_file(fresh, text, to_disk) && rename(fresh, path) == 0;
+    if (!good)
+        fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    free(text);
+    return good;
+}
+
+bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure)
+{
+    bool good = save_in(store, store->settings->run_directory, false, false, failure);
+    for (unsigned i = total_node; i < total_COUNT; i++)
+        atomic_store_explicit(&node->totals[i], atomic_load(&store->totals[i]), memory_order_relaxed);
+    return good;
+}
+
+bool log_store_save(struct log_store *store, bool clean, struct failure *failure)
+{
+    return save_in(store, store->settings->state_directory, clean, true, failure);
+}

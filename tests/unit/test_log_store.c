@@ -1,0 +1,184 @@
+/* exporter/collect/log_store.c: totals and positions over kills, stops, power failures, and files that are not whole. */
+#include "exporter/collect/log_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct settings settings;
+static char folder[64];
+static struct failure failure, warning;
+static struct tally node;
+static _Atomic uint64_t node_totals[total_COUNT];
+
+static void in(const char *command)
+{
+    char line[512];
+    snprintf(line, sizeof line, "cd %s && %s", folder, command);
+    assert_int_equal(system(line), 0);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/test_log_store_XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    in("mkdir run state");
+    snprintf(settings.run_directory, sizeof settings.run_directory, "%s/run", folder);
+    snprintf(settings.state_directory, sizeof settings.state_directory, "%s/state", folder);
+    node.totals = node_totals;
+    for (unsigned i = 0; i < total_COUNT; i++)
+        atomic_store(&node_totals[i], 0);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    in("rm -rf run state");
+    return rmdir(folder);
+}
+
+static struct log_store *open_store(void)
+{
+    struct log_store *store = log_store_open(&settings, &warning, &failure);
+    assert_non_null(store);
+    return store;
+}
+
+static uint64_t total_of(const struct log_store *store)
+{
+    static uint64_t totals[total_COUNT];
+    log_store_totals(store, totals);
+    return totals[SERIES_0(bounces_sent_total)];
+}
+
+static void count(struct log_store *store, uint64_t n, const char *position)
+{
+    tally_add(log_store_counting(store), SERIES_0(bounces_sent_total), n);
+    assert_true(log_store_set_position(store, "mail.log", position));
+}
+
+static void expect_position(const struct log_store *store, const char *position)
+{
+    assert_string_equal(log_store_position(store, "mail.log"), position);
+}
+
+static void test_kill(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    assert_string_equal(warning.text, "");
+    assert_null(log_store_position(store, "mail.log"));
+    uint64_t id = log_store_id(store)[0];
+    count(store, 5, "100");
+    assert_true(log_store_commit(store, &node, &failure));
+    assert_int_equal(atomic_load(&node_totals[SERIES_0(bounces_sent_total)]), 5);
+    count(store, 2, "200"); /* and is killed before it commits */
+    log_store_close(store);
+    store = open_store();
+    assert_int_equal(log_store_id(store)[0], id);
+    assert_int_equal(total_of(store), 5);
+    expect_position(store, "100");
+    log_store_close(store);
+}
+
+/* The machine starts again: run_directory is empty. */
+static void test_clean_stop(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    uint64_t id = log_store_id(store)[0];
+    count(store, 5, "100");
+    assert_true(log_store_save(store, true, &failure));
+    log_store_close(store);
+    in("rm -f run/*");
+    for (int start = 0; start < 2; start++) { /* the second is a power failure: the mark is gone since the first */
+        store = open_store();
+        assert_int_equal(log_store_id(store)[0] == id, start == 0);
+        assert_int_equal(total_of(store), start == 0 ? 5 : 0);
+        expect_position(store, "100");
+        log_store_close(store);
+    }
+}
+
+static void test_not_whole(void **state)
+{
+    static const char *const contents[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"id\":\"x\"}",
+        "{\"id\":\"00000000000000000000000000000001\",\"boot\":1,\"positions\":{},\"totals\":{}}",
+        "{\"id\":\"00000000000000000000000000000001\",\"boot\":\"b\",\"positions\":[],\"totals\":{}}",
+    };
+    char command[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
+        snprintf(command, sizeof command, "printf '%%s' '%s' >run/log.json", contents[i]);
+        in(command);
+        struct log_store *store = open_store();
+        assert_non_null(strstr(warning.text, "log.json"));
+        assert_int_equal(total_of(store), 0);
+        log_store_close(store);
+    }
+}
+
+/* Of values that cannot be, none is taken; what this version does not know is left out. */
+static void test_values(void **state)
+{
+    (void)state;
+    in("printf '%s' "
+       "'{\"id\":\"0000000000000007000000000000000a\",\"boot\":\"another\",\"clean\":true,\"positions\":{\"mail.log\":"
+       "\"9\"},"
+       "\"totals\":{\"milterscope_bounces_sent_total\":41,\"milterscope_log_auth_failures_total\":-1,"
+       "\"milterscope_log_limits_total\":9223372036854775807,\"milterscope_log_lines_lost_total\":\"3\",\"milterscope_"
+       "push_total\":3,\"x\":1}}' >state/log.json");
+    struct log_store *store = open_store();
+    assert_int_equal(log_store_id(store)[0], 7);
+    assert_int_equal(log_store_id(store)[1], 10);
+    assert_int_equal(total_of(store), 41);
+    expect_position(store, "9");
+    static uint64_t totals[total_COUNT];
+    log_store_totals(store, totals);
+    for (unsigned i = 0; i < total_COUNT; i++)
+        assert_int_equal(totals[i], i == SERIES_0(bounces_sent_total) ? 41 : 0);
+    log_store_close(store);
+}
+
+/* What cannot be marked on the disk would be gone on with after a power failure: it is not gone on with at all. */
+static void test_unmarked(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    uint64_t id = log_store_id(store)[0];
+    count(store, 5, "100");
+    assert_true(log_store_save(store, true, &failure));
+    log_store_close(store);
+    in("rm -f run/* && mkdir state/log.json.new");
+    store = open_store();
+    assert_non_null(strstr(warning.text, "begin at 0"));
+    assert_int_not_equal(log_store_id(store)[0], id);
+    assert_int_equal(total_of(store), 0);
+    expect_position(store, "100");
+    assert_false(log_store_save(store, true, &failure));
+    assert_non_null(strstr(failure.text, "state/log.json cannot be written: Is a directory"));
+    log_store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_kill, begin, end),
+        cmocka_unit_test_setup_teardown(test_clean_stop, begin, end),
+        cmocka_unit_test_setup_teardown(test_not_whole, begin, end),
+        cmocka_unit_test_setup_teardown(test_values, begin, end),
+        cmocka_unit_test_setup_teardown(test_unmarked, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
