@@ -12,6 +12,7 @@ from kit.mta_checks import ATTACHED, EXPIRY, FAILURE, UP, VERSION, MtaChecks, of
 from kit.network import Network
 from kit.place import server_program
 from kit.process import run
+from kit.programs import Collector, Exporter
 from kit.sendmail import Sendmail, encryption
 from kit.servers import Postfix
 from kit.smtp import Smtp
@@ -244,6 +245,29 @@ def test_behind_postscreen(own_parts, scope, postscreen):
     seen = wait_attached(checks, 0)
     assert seen[of(UP)] == 1
     assert traffic(scope) == before
+
+
+def test_in_the_exporter(own_parts, scope, postfix):
+    """The collector itself, whose first look is at its start, under the names that the configuration and Postfix give."""
+    site = listening(scope.site, postfix.address)
+    exporter = own_parts.start(Exporter(site))
+    own_parts.start(Collector(site))
+    listener = "%s:%d" % postfix.address
+    expected = {
+        metric("mta_up", listener=listener): 1,
+        metric("milter_attached", listener=listener): 1,
+        metric("collector_success", collector="mta"): 1,
+    }
+
+    def shown():
+        values = exporter.metrics().values
+        return expected.items() <= values.items() and values
+
+    values = wait_until(shown, lambda: f"{expected}; there is {exporter.metrics().values}")
+    assert values[metric("tls_certificate_expiry_timestamp_seconds", listener=listener)] > time.time()
+    postconf = server_program("postfix", "usr/sbin/postconf")
+    version = run([postconf, "-c", postfix.folder / "etc", "-h", "mail_version"]).strip()
+    assert values[metric("mta_info", mta="postfix", version=version)] == 1
 
 
 # ---- the file of the checks, under another account
