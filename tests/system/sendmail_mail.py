@@ -41,7 +41,7 @@ LINES = (
     + "".join(f"RELAY_DOMAIN(`{domain}')dnl\n" for domain in RELAYED)
     + "INPUT_MAIL_FILTER(`other', `S=unix:{folder}/milterscope/other.sock, F=')dnl\n"
     "MAILER_DEFINITIONS\n"
-    "Mexit, P=/bin/sh, U=0:0, F=lsDFMnS, A=sh {folder}/etc/exit $h\n"
+    "Mexit, P=/bin/sh, U=0:0, F=lsDFMnS, A=sh {folder}/etc/exit $h $u\n"
 )
 EXIT = "cat >/dev/null\nexit $1\n"
 DECISIONS = {(RCPT, b"milter@"): packet(REJECT), (EOM, b""): packet(b"c")}
