@@ -124,9 +124,9 @@ $(HASTY): milter/filter/forgotten.c
 $(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard milter/filter/*.c milter/*.c))) $(HASTY) $(CONF_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-filter_LIBS)
-$(BUILD)/kit/read-log: $(call object,tests/kit/read_log.c $(filter-out %/main.c,$(wildcard exporter/collect/*.c))) $(CONF_LIB)
+$(BUILD)/kit/read-log: $(BUILD)/obj/tests/kit/read_log.o $(BUILD)/libmodules.a $(CONF_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(yaml) $(idn2)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(ALL_LIBS)
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter

@@ -173,8 +173,6 @@ static bool take_recipient(struct span *text, struct parts *parts)
 /* One field, and what begins the reason behind it. Returns whether the reason was reached. */
 static bool take_part(struct span *text, struct parts *parts)
 {
-    if (span_take(text, SPAN("[")))
-        return false;
     struct span field = quoted_before(text, SPAN(" "));
     bool ends = span_ends(field, SPAN(":"));
     field.length -= ends;

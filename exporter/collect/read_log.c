@@ -89,7 +89,7 @@ bool read_log(const char *file, enum mta_kind kind, const struct settings *setti
         reader != NULL ? read_all(reader, fd, file, failure) : fail(failure, EX_OSERR, "no memory to read %s", file);
     if (good) {
         snapshot_clear(snapshot);
-        snapshot->has_totals = true;
+        snapshot->has_node = true;
         for (unsigned i = 0; i < total_COUNT; i++)
             snapshot->totals[i] = atomic_load_explicit(&reader->totals[i], memory_order_relaxed);
     }

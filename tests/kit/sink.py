@@ -1,67 +1,64 @@
-"""An SMTP server that takes mail, or not: what it answers to a recipient depends on the local part. For an MTA under test
-to deliver to."""
+"""A mail server for others to deliver to: what it answers goes by the recipient's local part, and it throws mail away."""
 
+import contextlib
 import socketserver
 import threading
 
-from kit.place import free_port
+REPLIES = {  # to RCPT
+    "later": b"450 4.2.0 Greylisted, try again in 300 seconds",
+    "gone": b"550 5.1.1 User unknown",
+    "full": b"552 5.2.2 Mailbox full",
+    "listed": b"554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.example",
+    "noname": b"450 4.7.25 Client host rejected: cannot find your reverse hostname",
+}
+AT_THE_END = {"spam": b"554 5.7.1 Message rejected as spam", "busy": b"451 4.3.0 The moon is in the wrong phase"}
+HANGS_UP = "vanish"  # at RCPT
 
-ACCEPTED = "250 2.1.5 Accepted"
 
-
-class Session(socketserver.StreamRequestHandler):
-    timeout = 60
-
-    def say(self, text):
-        self.wfile.write(text.encode() + b"\r\n")
+class Handler(socketserver.StreamRequestHandler):
+    def say(self, reply):
+        self.wfile.write(reply + b"\r\n")
 
     def handle(self):
-        sink = self.server.sink
-        self.say(sink.greeting)
-        taken = 0
-        while line := self.rfile.readline().strip():
-            verb = line[:4].upper()
-            if verb == b"RCPT":
-                local = line.split(b"<", 1)[1].split(b"@", 1)[0].decode()
-                answer = sink.answers.get(local, ACCEPTED)
-                taken += answer.startswith("2")
-                self.say(answer)
-                if answer.startswith("421"):
+        with contextlib.suppress(ConnectionError):
+            self.say(b"220 sink.test ESMTP")
+            last = b"250 2.0.0 Ok"
+            for line in self.rfile:
+                word = line[:4].upper()
+                if word == b"RCPT":
+                    user = line.split(b"<")[1].split(b"@")[0].decode()
+                    if user == HANGS_UP:
+                        return
+                    last = AT_THE_END.get(user, last)
+                    self.say(REPLIES.get(user, b"250 2.1.5 Ok"))
+                elif word == b"DATA":
+                    self.say(b"354 Go on")
+                    while self.rfile.readline() not in (b".\r\n", b""):
+                        pass
+                    self.say(last)
+                    last = b"250 2.0.0 Ok"
+                elif word == b"QUIT":
+                    self.say(b"221 2.0.0 Bye")
                     return
-            elif verb == b"DATA" and taken:
-                self.say("354 Go ahead")
-                while self.rfile.readline() not in (b".\r\n", b""):
-                    pass
-                self.say(sink.at_end)
-                taken = 0
-            elif verb == b"QUIT":
-                self.say("221 2.0.0 Bye")
-                return
-            else:
-                self.say("250 2.0.0 Fine" if verb in (b"EHLO", b"HELO", b"MAIL", b"RSET") else "503 5.5.1 Not now")
+                else:
+                    self.say(b"250 2.0.0 Ok")
 
 
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
+class Sink(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """A context. `port`: where it listens, on an address of its own."""
+
     daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
 
-
-class Sink:
-    """A context. `answers`: {local part: reply to RCPT}; the others are accepted. `at_end`: the reply to each message."""
-
-    def __init__(self, answers=(), at_end="250 2.0.0 Taken", greeting="220 sink.test ESMTP", address="127.0.0.1", port=None):
-        self.answers = dict(answers)
-        self.at_end, self.greeting = at_end, greeting
-        self.address = (address, port or free_port())
+    def __init__(self, address):
+        super().__init__((address, 0), Handler)
+        self.port = self.server_address[1]
 
     def __enter__(self):
-        self.server = Server(self.address, Session)
-        self.server.sink = self
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self.thread.start()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *failure):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self.shutdown()
+        self.server_close()
