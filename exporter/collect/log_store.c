@@ -96,6 +96,9 @@ static void inherit(struct log_store *store, struct failure *warning)
     json_decref(saved);
 }
 
+static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
+                    struct failure *failure);
+
 struct log_store *log_store_open(const struct settings *settings, struct failure *warning, struct failure *failure)
 {
     struct failure unmarked;
@@ -118,6 +121,7 @@ struct log_store *log_store_open(const struct settings *settings, struct failure
         for (unsigned i = 0; i < total_COUNT; i++)
             atomic_store(&store->totals[i], 0);
     }
+    save_in(store, settings->run_directory, false, false, &unmarked); /* else said by the first commit */
     return store;
 }
 

@@ -10,6 +10,8 @@
 
 enum { OPEN_AGAIN_MS = 60 * 1000 };
 
+_Atomic bool collectors_end;
+
 struct thread {
     const struct collector *collector;
     struct runner *runner;
@@ -184,6 +186,7 @@ bool runner_stop(struct runner *runner, int64_t patience_ms)
     until.tv_sec += patience_ms / 1000;
     pthread_mutex_lock(&runner->lock);
     runner->stopping = true;
+    atomic_store(&collectors_end, true);
     pthread_cond_broadcast(&runner->changed);
     while (!all_ended(runner) && pthread_cond_timedwait(&runner->changed, &runner->lock, &until) == 0)
         ;

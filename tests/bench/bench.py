@@ -2,7 +2,8 @@
 """make bench: what milterscope costs, measured, and judged against its bounds.
 
 (1) mail through a real Postfix, (2) the milter protocol alone, (3) both with everything that can be switched on, (4) the
-price of each event, macro and header, (5) what Redis gets, (6) many instances at one Redis. A criterion passes when its
+price of each event, macro and header, (5) what Redis gets, (6) many instances at one Redis,
+(7) a pass over the queues of Postfix. A criterion passes when its
 estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
 was busy with other things; run it alone). Figures go to standard output and to build/bench/results.json; the exit
 status is 1 if a criterion fails. What the filter is compared with is a milter on the same library that negotiates
@@ -31,13 +32,14 @@ from kit.wait import TooLate  # noqa: E402
 import fleet  # noqa: E402
 import prices  # noqa: E402
 import protocol  # noqa: E402
+import queues  # noqa: E402
 import smtp  # noqa: E402
 import stats  # noqa: E402
 import traffic  # noqa: E402
 from milters import EVERYTHING, Bare, Full  # noqa: E402
 from report import Report  # noqa: E402
 
-PARTS = ("smtp", "protocol", "everything", "prices", "redis", "fleet")
+PARTS = ("smtp", "protocol", "everything", "prices", "redis", "fleet", "queues")
 
 
 def progress(text):
@@ -151,6 +153,24 @@ def bench_fleet(report, options, folder):
         report.row(name, f"{value:.4g}" if value < 10000 else f"{value:.0f}", *verdict)
 
 
+def bench_queues(report, options, folder):
+    figures = queues.measure(folder, options.deferred, options.names, progress)
+    report.keep("queues", figures)
+    report.heading(f"A pass over the queues of Postfix: {figures['messages']} deferred messages, then {figures['names']} more")
+    report.row("", "figure", "bound")
+    for name, value, criterion in (
+        ("CPU seconds for 100 000", figures["cpu_per_100000"], "queue_cpu"),
+        ("  of postqueue -j, and showq", figures["postqueue_per_100000"], None),
+        ("  ratio", figures["cpu_per_100000"] / figures["postqueue_per_100000"], "queue_ratio"),
+        ("share of a processor, with the pause", figures["share"], "queue_share"),
+        ("CPU seconds with all names", figures["names_cpu"], None),
+        ("memory, kB", figures["kilobytes"], None),
+        ("  more with all names, kB", figures["names_kilobytes"] - figures["kilobytes"], "queue_memory"),
+    ):
+        verdict = report.judge(criterion, {"estimate": value}) if criterion else ()
+        report.row(name, f"{value:.4g}", *verdict)
+
+
 def run(options, report, stack):
     folder = stack.enter_context(Folder("bench"))
     bare = stack.enter_context(Bare(folder))
@@ -172,6 +192,8 @@ def run(options, report, stack):
         bench_redis(report, options, subject, redis)
     if "fleet" in options.parts and not options.self_test:
         bench_fleet(report, options, folder)
+    if "queues" in options.parts and not options.self_test:
+        bench_queues(report, options, folder)
 
 
 def arguments():
@@ -186,6 +208,8 @@ def arguments():
     parser.add_argument("--window", type=float, default=60, help="seconds of each traffic for Redis")
     parser.add_argument("--instances", type=int, default=200, help="of the fleet")
     parser.add_argument("--fleet-window", type=float, default=60, help="seconds in which they push")
+    parser.add_argument("--deferred", type=int, default=100_000, help="messages in the queue of Postfix")
+    parser.add_argument("--names", type=int, default=1_000_000, help="more of them, as names of the same files")
     return parser.parse_args()
 
 

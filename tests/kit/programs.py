@@ -66,33 +66,26 @@ def check_sanitizers(logs):
     assert not [line for line in found if "Sanitizer" in line or "runtime error" in line], logs
 
 
-class Milterscope:
-    """The supervisor, with filter and pusher."""
+class Program:
+    """One that runs until it is stopped; `WELL` says what it does once it runs."""
 
-    def __init__(self, site):
+    def __init__(self, site, enter=()):
         self.site = site
+        self.enter = list(enter)  # words before the command
         self.process = None
 
     def logs(self):
-        return [self.site.folder.disk / "milterscope.log"]
+        return [self.site.folder.disk / f"{self.LOG}.log"]
 
     def command(self):
-        return [program("milterscope"), "-c", str(self.site.file)]
+        return [*self.enter, program(self.NAME), "-c", str(self.site.file)]
 
     def start(self):
         self.process = Process(self.command(), self.logs()[0])
-        wait_until(self.answers, "the milter socket answers a negotiation")
-
-    def answers(self):
-        self.process.check_alive()
-        return negotiates(self.site.milter_socket)
+        wait_until(self.answers, self.WELL)
 
     def stop(self):
         return self.process.stop()
-
-    def dump(self):
-        """All series of the tallies."""
-        return Metrics(run([*self.command(), "--dump"]))
 
     def __enter__(self):
         try:
@@ -108,23 +101,43 @@ class Milterscope:
             check_sanitizers(self.logs())
 
 
-class Exporter:
-    """The HTTP exporter. `enter`: words before the command."""
+class Milterscope(Program):
+    """The supervisor, with filter and pusher."""
 
-    def __init__(self, site, enter=()):
-        self.site = site
-        self.enter = list(enter)
-        self.process = None
+    NAME, LOG, WELL = "milterscope", "milterscope", "the milter socket answers a negotiation"
 
-    def logs(self):
-        return [self.site.folder.disk / "exporter.log"]
+    def answers(self):
+        self.process.check_alive()
+        return negotiates(self.site.milter_socket)
 
-    def command(self):
-        return [*self.enter, program("milterscope-exporter"), "-c", str(self.site.file)]
+    def dump(self):
+        """All series of the tallies."""
+        return Metrics(run([*self.command(), "--dump"]))
+
+
+class Collector(Program):
+    """Its values are seen in the exporter, and in Milterscope.dump."""
+
+    NAME, LOG, WELL = "milterscope-collector", "collector", "the collector has made its tally"
 
     def start(self):
-        self.process = Process(self.command(), self.logs()[0])
-        wait_until(self.answers, "the exporter answers over HTTP")
+        self.starts = self.begun()
+        super().start()
+
+    def begun(self):
+        """How often it has told that it is ready."""
+        log = self.logs()[0]
+        return log.read_text().count("collecting for instance") if log.exists() else 0
+
+    def answers(self):
+        self.process.check_alive()
+        return self.begun() > self.starts
+
+
+class Exporter(Program):
+    """The HTTP exporter."""
+
+    NAME, LOG, WELL = "milterscope-exporter", "exporter", "the exporter answers over HTTP"
 
     def answers(self):
         self.process.check_alive()
@@ -132,9 +145,6 @@ class Exporter:
             return self.get("/metrics").status == 200
         except OSError:
             return False
-
-    def stop(self):
-        return self.process.stop()
 
     def get(self, path, **headers):
         """The response; its body is read, in `.content`."""
@@ -149,16 +159,3 @@ class Exporter:
 
     def metrics(self):
         return Metrics(self.get("/metrics").content.decode())
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *failure):
-        if self.process:
-            self.stop()
-            check_sanitizers(self.logs())

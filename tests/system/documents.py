@@ -41,7 +41,7 @@ def metrics():
     """Rows of metrics.def: {published name: (type, [label names], help)}."""
     sets = label_sets()
     found = {}
-    for kind, row in re.findall(r"^(\w+)\((.*?\")\)", table("metrics.def"), flags=re.DOTALL | re.MULTILINE):
+    for kind, row in re.findall(r"^(?!SECTION)(\w+)\((.*?\")\)", table("metrics.def"), flags=re.DOTALL | re.MULTILINE):
         name = row.split(",")[0]
         labels = re.search(r"\bL\d(?:\(([\w, ]*)\))?", row.split('"')[0])
         ids = re.findall(r"\w+", labels.group(1) or "") if labels else []

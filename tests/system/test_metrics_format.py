@@ -29,12 +29,14 @@ MOVING = ("push_total", "push_seconds", "filter_busy_seconds_total")
 ROW = re.compile(r"^(COUNTER|HISTOGRAM|GAUGE|INFO)\((\w+), \w+, (?:\w+, )?L\d(?:\(([\w, ]*)\))?", re.MULTILINE)
 SET = re.compile(r'^SET\((\w+), "(\w+)"\)\n(.*?)^END', re.MULTILINE | re.DOTALL)
 INCLUDE = re.compile(r'^#include "(.*)"\n', re.MULTILINE)
+CODES = re.compile(r"^#define C\(id, text\) V\((\w+), id, text\)\n(.*?)^#undef C\n", re.MULTILINE | re.DOTALL)
 
 
 def table(name):
     """A table of conf/tables with what it includes."""
     text = (TOP / "conf/tables" / name).read_text()
-    return INCLUDE.sub(lambda match: (TOP / match.group(1)).read_text(), text)
+    text = INCLUDE.sub(lambda match: (TOP / match.group(1)).read_text(), text)
+    return CODES.sub(lambda match: re.sub(r"^C\(", f"V({match.group(1)}, ", match.group(2), flags=re.MULTILINE), text)
 
 
 def label_sets():
@@ -44,9 +46,9 @@ def label_sets():
 
 
 def catalogue():
-    """Every (kind, metric, series without its parts) of counters and histograms."""
+    """Every (kind, metric, series without its parts) of counters and histograms that need no collector."""
     sets = label_sets()
-    for kind, name, labels in ROW.findall(table("metrics.def")):
+    for kind, name, labels in ROW.findall(table("metrics.def").split("\nSECTION(node)\n")[0]):
         if kind in ("COUNTER", "HISTOGRAM"):
             used = [sets[word] for word in labels.split(", ") if word]
             for values in itertools.product(*(values for _, values in used)):

@@ -6,9 +6,9 @@ import subprocess
 from decimal import Decimal
 
 import pytest
-from delivered import counts_of, without_times
+from delivered import counts_of, read_log, without_times
 from kit.metrics import labels_of
-from kit.place import BUILD, TOP, Folder
+from kit.place import TOP, Folder
 
 LOGS = sorted((TOP / "tests/data").glob("postfix-*.log"))
 SITE = {  # of the server that wrote them
@@ -82,8 +82,8 @@ def test_forms(folder, form):
 
 
 def test_standard_input(folder):
-    command = [BUILD / "kit/read-log", folder / "site.yaml", "postfix"]
-    said = [subprocess.run([*command, name], stdin=LOGS[0].open(), capture_output=True, check=True) for name in ("-", LOGS[0])]
+    commands = [read_log(name, folder / "site.yaml") for name in ("-", LOGS[0])]
+    said = [subprocess.run(command, stdin=LOGS[0].open(), capture_output=True, check=True) for command in commands]
     assert said[0].stdout == said[1].stdout != b""
 
 
@@ -101,6 +101,5 @@ def test_lines_of_any_length(folder):
 
 def test_what_cannot_be_read(folder):
     for name in (folder / "missing.log", folder):
-        command = [BUILD / "kit/read-log", folder / "site.yaml", "postfix", name]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(read_log(name, folder / "site.yaml"), capture_output=True, text=True)
         assert done.returncode == 66 and str(name) in done.stderr and done.stdout == ""

@@ -1,0 +1,329 @@
+/* exporter/collect/queue.c, queue_places.c: which directories are looked at, what the gauges are then, and when the next pass is due. */
+#include "exporter/collect/queue.c"
+
+#include "tests/unit/queue_spool.h"
+#include "tests/unit/tally_form.h"
+
+#include "conf/lib/options.h"
+
+#include <cmocka.h>
+
+static struct settings settings;
+static struct tally tally;
+static struct queue_places places;
+static struct failure failure;
+
+static int set_up(void **state)
+{
+    if (spool_set_up(state) != 0)
+        return 1;
+    memset(&settings, 0, sizeof settings);
+    strcpy(settings.mta_config, "auto");
+    settings.collector_queue_interval = 30000000;
+    form_fresh(&tally);
+    unsetenv("MAIL_CONFIG");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    form_free(&tally);
+    return spool_tear_down(state);
+}
+
+/* Writes a file whose text may name the spool. */
+__attribute__((format(printf, 2, 3))) static void put_config(const char *name, const char *format, ...)
+{
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    spool_put_text(name, text);
+}
+
+static void configure(enum mta_kind kind, const char *config)
+{
+    settings.mta_kind = kind;
+    snprintf(settings.mta_config, sizeof settings.mta_config, "%s/%s", spool, config);
+}
+
+static void add_own_queue(const char *directory, enum queue_form form)
+{
+    struct own_queue *queue = &settings.collector_queues.list[settings.collector_queues.count++];
+    snprintf(queue->directory, sizeof queue->directory, "%s/%s", spool, directory);
+    queue->format = form;
+}
+
+static bool find(void)
+{
+    failure = (struct failure){EX_OK, ""};
+    return queue_places_find(&settings, &places, &failure);
+}
+
+/* The directories of a queue, in the spool, with blanks between. */
+static const char *directories_of(enum label_queue queue)
+{
+    static char text[2048];
+    text[0] = '\0';
+    for (unsigned i = 0; i < places.count; i++) {
+        if (places.list[i].queue != queue)
+            continue;
+        assert_int_equal(strncmp(places.list[i].directory, spool, strlen(spool)), 0);
+        strcat(strcat(text, text[0] != '\0' ? " " : ""), places.list[i].directory + strlen(spool) + 1);
+    }
+    return text;
+}
+
+static int64_t gauge(unsigned gauge)
+{
+    return atomic_load(&tally.self->gauges[gauge]);
+}
+#define GAUGE_OF(name, queue) gauge((unsigned)gauge_##name + (unsigned)(queue))
+#define AGE_OF(queue, age)                                                                                             \
+    gauge((unsigned)gauge_queue_age_messages + (unsigned)(queue)*width_queue_age_messages + (unsigned)(age))
+
+/* ---- places ---- */
+
+static void test_postfix_places(void **state)
+{
+    (void)state;
+    put_config("main.cf", "# queue_directory = /wrong\nqueue_directory = /wrong\n\nqueue_directory =\n\t%s/q \nx = y\n",
+               spool);
+    configure(mta_kind_postfix, "");
+    settings.mta_config[strlen(settings.mta_config) - 1] = '\0';
+    assert_true(find());
+    assert_int_equal(places.count, 6);
+    assert_int_equal(places.list[5].queue, queue_deferred);
+    assert_string_equal(directories_of(queue_deferred), "q/deferred");
+    assert_string_equal(directories_of(queue_maildrop), "q/maildrop");
+    assert_false(places.has_instances);
+    settings.mta_kind = mta_kind_auto; /* a folder is Postfix' */
+    assert_true(find());
+    assert_int_equal(places.count, 6);
+    put_config("main.cf", "multi_instance_directories = /etc/postfix-out\n");
+    assert_true(find());
+    assert_true(places.has_instances);
+    assert_string_equal(places.list[0].directory, "/var/spool/postfix/active");
+    put_config("main.cf", "queue_directory = ${elsewhere}/q\n");
+    assert_false(find());
+    assert_non_null(
+        strstr(failure.text, "main.cf: queue_directory = ${elsewhere}/q is not a plain path; write it out"));
+    assert_int_equal(remove(in_spool("main.cf")), 0);
+    assert_false(find());
+    assert_non_null(strstr(failure.text, "/main.cf cannot be read: No such file or directory"));
+}
+
+static void test_sendmail_places(void **state)
+{
+    (void)state;
+    put_config("etc/sendmail.cf", "O QueueDirectory=%s/mqueue\nQslow, F=f, P=%s/mqueue/slow*, R=1\nQmqueue, R=1\n",
+               spool, spool);
+    put_config("etc/submit.cf", "O QueueDirectory = %s/clientmqueue\n", spool);
+    spool_put_text("mqueue/slow1/x", "");
+    spool_put_text("mqueue/slow2", "");
+    spool_put_text("elsewhere/x", "");
+    assert_int_equal(symlink("../elsewhere", in_spool("mqueue/slow3")), 0);
+    configure(mta_kind_sendmail, "etc/sendmail.cf");
+    assert_true(find());
+    const char *found = directories_of(queue_mqueue);
+    assert_true(strcmp(found, "mqueue/slow1 mqueue/slow3 mqueue") == 0 ||
+                strcmp(found, "mqueue/slow3 mqueue/slow1 mqueue") == 0);
+    assert_string_equal(directories_of(queue_clientmqueue), "clientmqueue");
+    put_config("etc/sendmail.cf", "O queuedirectory=%s/mqueue/slow*\n", spool);
+    assert_int_equal(remove(in_spool("etc/submit.cf")), 0);
+    settings.mta_kind = mta_kind_auto; /* a file is sendmail's */
+    assert_true(find());
+    assert_int_equal(places.count, 2);
+    settings.mta_kind = mta_kind_sendmail;
+    assert_int_equal(remove(in_spool("etc/sendmail.cf")), 0);
+    assert_false(find());
+    assert_non_null(strstr(failure.text, "sendmail.cf cannot be read"));
+}
+
+/* More directories than there is room for: the gauges say that it is not all. */
+static void test_room(void **state)
+{
+    (void)state;
+    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
+    configure(mta_kind_sendmail, "sendmail.cf");
+    for (int i = 0; i <= QUEUE_PLACES_MAX; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "mqueue/q%d/qf5AK100000001", i);
+        put_config(name, "T1699999999\n");
+    }
+    struct queue_collector *self = open_queues(&settings, &tally, &failure);
+    assert_non_null(self);
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_PLACES_MAX);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 0);
+    free(self);
+}
+
+static void test_exim_places(void **state)
+{
+    (void)state;
+    put_config("exim.conf", "spool_directory = %s/exim\n", spool);
+    spool_put_text("exim/slow/input/x", "");
+    spool_put_text("exim/msglog/x", "");
+    configure(mta_kind_exim, "exim.conf");
+    assert_true(find());
+    assert_string_equal(directories_of(queue_input), "exim/input exim/slow/input");
+}
+
+static void test_own_places(void **state)
+{
+    (void)state;
+    put_config("main.cf", "queue_directory = %s/q\n", spool);
+    configure(mta_kind_postfix, ".");
+    spool_put_text("in1/x", "");
+    spool_put_text("in2/x", "");
+    add_own_queue("out/deferred/", queue_form_postfix);
+    add_own_queue("in*", queue_form_sendmail);
+    add_own_queue("out/active", queue_form_postfix);
+    assert_true(find());
+    assert_int_equal(places.count, 10);
+    assert_string_equal(directories_of(queue_own_0), "out/deferred");
+    assert_int_equal(strlen(directories_of(queue_own_1)), strlen("in1 in2"));
+    assert_true(places.list[0].is_own && places.list[0].shows_tried && !places.list[3].shows_tried);
+    assert_true(places.list[1].format == &queue_format_sendmail && places.list[1].shows_tried);
+}
+
+/* ---- gauges ---- */
+
+static void test_run(void **state)
+{
+    const int64_t now = unix_micros();
+    (void)state;
+    put_config("main.cf", "queue_directory = %s/q\n", spool);
+    configure(mta_kind_postfix, ".");
+    for (const char *const *name = (const char *const[]){"active", "incoming", "maildrop", "hold", "corrupt", NULL};
+         *name != NULL; name++) {
+        char path[64];
+        snprintf(path, sizeof path, "q/%s/.x", *name);
+        spool_put_text(path, "");
+    }
+    put_postfix("q/deferred/A/ABCDE1", 500, now - 1000000000, "");
+    put_postfix("q/deferred/B/ABCDE2", 700, now - 10000000, "a@ext.test");
+    put_postfix("q/active/ABCDE3", 11, now, "a@ext.test");
+    add_own_queue("gone", queue_form_sendmail);
+    struct queue_collector *self = collect_queue.open(&settings, &tally, &failure);
+    assert_non_null(self);
+    assert_false(collect_queue.run(self, &failure)); /* the operator's queue is not there, which spoils no other */
+    assert_non_null(strstr(failure.text, "/gone cannot be read: No such file or directory; see collector.queues"));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), 2);
+    assert_int_equal(GAUGE_OF(queue_bytes, queue_deferred), 1200);
+    assert_int_equal(GAUGE_OF(queue_tried_messages, queue_deferred), 2);
+    assert_int_equal(GAUGE_OF(queue_null_sender_messages, queue_deferred), 1);
+    assert_in_range(GAUGE_OF(queue_oldest_seconds, queue_deferred), 1000000000, 1000000000 + 600000000);
+    assert_int_equal(AGE_OF(queue_deferred, age_to_20m), 1);
+    assert_int_equal(AGE_OF(queue_deferred, age_to_5m), 1);
+    assert_int_equal(AGE_OF(queue_deferred, age_beyond), 0);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_deferred), 1);
+    assert_in_range(GAUGE_OF(queue_scan_timestamp_seconds, queue_deferred), now, now + 600000000);
+    assert_true(GAUGE_OF(queue_scan_seconds, queue_deferred) >= 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_active), 1);
+    assert_int_equal(GAUGE_OF(queue_tried_messages, queue_active), GAUGE_ABSENT); /* not to be seen */
+    assert_int_equal(GAUGE_OF(queue_messages, queue_hold), 0);
+    assert_int_equal(GAUGE_OF(queue_oldest_seconds, queue_hold), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT); /* of another MTA */
+    assert_int_equal(GAUGE_OF(queue_messages, queue_frozen), GAUGE_ABSENT);
+    assert_in_range(collect_queue.pause_ms(self), 20000, 30000);
+
+    /* What cannot be seen any more is absent, and seen again when it is back. */
+    assert_int_equal(rename(in_spool("q/deferred"), in_spool("q/away")), 0);
+    assert_false(collect_queue.run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), GAUGE_ABSENT);
+    assert_int_equal(AGE_OF(queue_deferred, age_to_20m), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_deferred), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_active), 1);
+    assert_int_equal(rename(in_spool("q/away"), in_spool("q/deferred")), 0);
+    spool_put_text("gone/x", "");
+    assert_true(collect_queue.run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), 2);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), 0);
+    collect_queue.close(self);
+}
+
+/* Of what may not be read the number is known, and nothing else. */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    if (geteuid() == 0 && (seteuid(65534) != 0 || seteuid(0) != 0))
+        skip();
+    put_config("main.cf", "queue_directory = %s/q\n", spool);
+    configure(mta_kind_postfix, ".");
+    put_postfix("q/deferred/A/ABCDE1", 500, 1, "");
+    put_postfix("q/deferred/A/ABCDE2", 500, 1, "");
+    for (const char *const *name = (const char *const[]){"", "main.cf", "q", "q/deferred", "q/deferred/A", NULL};
+         *name != NULL; name++)
+        assert_int_equal(chmod(in_spool(*name), 0755), 0);
+    assert_int_equal(chmod(in_spool("q/deferred/A/ABCDE2"), 0000), 0);
+    struct queue_collector *self = open_queues(&settings, &tally, &failure);
+    bool is_root = geteuid() == 0;
+    assert_int_equal(is_root ? chmod(in_spool("q/deferred/A/ABCDE1"), 0744) : 0, 0);
+    assert_int_equal(is_root ? seteuid(65534) : 0, 0);
+    bool good = run(self, &failure);
+    assert_int_equal(is_root ? seteuid(0) : 0, 0);
+    assert_false(good);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), 2);
+    assert_int_equal(GAUGE_OF(queue_bytes, queue_deferred), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_oldest_seconds, queue_deferred), GAUGE_ABSENT);
+    assert_int_equal(AGE_OF(queue_deferred, age_to_5m), GAUGE_ABSENT);
+    free(self);
+}
+
+/* Without an MTA there are the operator's queues, or a sentence. */
+static void test_no_mta(void **state)
+{
+    (void)state;
+    if (options_installed_mta() != mta_kind_auto)
+        skip();
+    assert_null(open_queues(&settings, &tally, &failure));
+    assert_string_equal(failure.text, "no mail server is found on this host, so there are no queues; set mta.kind");
+    spool_put_text("in/qf5AK100000001", "T1\n");
+    add_own_queue("in", queue_form_sendmail);
+    struct queue_collector *self = open_queues(&settings, &tally, &failure);
+    assert_non_null(self);
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), 1);
+    free(self);
+}
+
+/* ---- time ---- */
+
+static void test_pause(void **state)
+{
+    (void)state;
+    assert_int_equal(pause_after(30000000, 1000000, 500000), 29000);
+    assert_int_equal(pause_after(30000000, 3000000, 2000000), 97000); /* 2 s of 100 */
+    assert_int_equal(pause_after(30000000, 50000000, 100000), 50000); /* a slow disk */
+    assert_int_equal(pause_after(1000000, 990000, 1000), 990);
+    assert_int_equal(pause_after(1000000, 1000, 20), 999);
+}
+
+/* Each place to come gets its part of the time that is left, and the last all of it. */
+static void test_shares(void **state)
+{
+    struct queue_time now = queue_time_now();
+    struct queue_time end = {now.wall + 100000000, now.cpu + 10000000};
+    (void)state;
+    struct queue_bounds one = bounds_for(&end, 1), four = bounds_for(&end, 4);
+    assert_in_range(one.end.wall, end.wall - 5, end.wall);
+    assert_in_range(one.read.wall, now.wall + 80000000, now.wall + 85000000);
+    assert_in_range(one.read.cpu, now.cpu + 8000000, now.cpu + 8500000);
+    assert_in_range(four.end.wall, now.wall + 25000000, now.wall + 30000000);
+    assert_in_range(four.end.cpu, now.cpu + 2500000, now.cpu + 3000000);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
+                                       TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
+                                       TEST(test_unreadable),     TEST(test_no_mta),          TEST(test_pause),
+                                       TEST(test_shares)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
