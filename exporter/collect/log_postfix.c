@@ -195,8 +195,8 @@ static void take_fields(struct span *text, struct fields *fields)
 
 static enum label_line count_delivery(const struct reading *reading, struct span queue_id, struct span text)
 {
-    struct fields fields = {.relay.length = 0};
-    struct span address, original;
+    struct span address, original, none = {text.at, 0};
+    struct fields fields = {none, none, none, none};
     enum label_status status;
     if (!take_address(&text, &address) || !span_take(&text, SPAN(", ")) ||
         (span_take(&text, SPAN("orig_to=<")) && (!take_address(&text, &original) || !span_take(&text, SPAN(", ")))))

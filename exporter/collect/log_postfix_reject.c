@@ -143,6 +143,10 @@ enum label_line log_postfix_reject(const struct settings *settings, const struct
     }
     if (reply.length == 0)
         return line_unparsed;
+    if (by_postscreen && span_begins(reply, SPAN("450 4.3.2 "))) { /* passed all tests, and is to come again */
+        count(tally, where, class_greylist);
+        return line_used;
+    }
     count(tally, where, class_of(settings, reply_of(reply), class_other));
     return line_used;
 }
