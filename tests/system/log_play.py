@@ -7,13 +7,6 @@ from kit.wait import wait_until
 
 TEXT = "From: a@ext.test\nTo: b@ext.test\nSubject: fate\n\nText.\n"
 BACK = "back@remote.test"  # a sender to whom a bounce can go
-# Of the server that the mail goes to, by local part; it takes all others.
-ANSWERS = {
-    "grey": "450 4.2.0 Greylisted, come back later",
-    "full": "452 4.2.2 Mailbox full",
-    "gone": "550 5.1.1 User unknown here",
-    "spam": "550 5.7.1 Message looks like spam",
-}
 
 
 def series(name, labels):
