@@ -30,7 +30,8 @@ struct delivery_log {
     size_t count;
     struct place places[PLACES_MOST];
     bool is_behind;   /* there is more to be read at once */
-    bool unsaved;     /* something was counted since the last save */
+    bool uncommitted; /* something was read since the last commit */
+    bool unsaved;     /* the same since the last save */
     int64_t saved_ms; /* when that was */
 };
 
@@ -106,12 +107,17 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
     }
 }
 
-static bool keep_position(const struct place *place, struct failure *failure)
+/* A position may change where no line was read: a file that has nothing in it yet, or was rotated. */
+static bool keep_position(struct delivery_log *self, const struct place *place, struct failure *failure)
 {
     char position[LOG_POSITION_BYTES];
+    const char *before = log_store_position(store, place->name);
     if (place->source == NULL)
         return true;
     log_source_position(place->source, position);
+    if (before != NULL && strcmp(before, position) == 0)
+        return true;
+    self->uncommitted = self->unsaved = true;
     return log_store_set_position(store, place->name, position) ||
            fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
 }
@@ -127,6 +133,13 @@ static bool save(struct delivery_log *self, struct failure *failure)
     return log_store_save(store, false, failure);
 }
 
+static void show_lag(const struct delivery_log *self, uint64_t lines)
+{
+    int64_t lag_us = self->counter.clock.now_us - self->counter.last_us;
+    if (lines > 0 && self->counter.last_us > 0)
+        tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
+}
+
 /* What was read and where is kept even where one of the places failed. */
 static bool run(void *context, struct failure *failure)
 {
@@ -140,15 +153,12 @@ static bool run(void *context, struct failure *failure)
     for (size_t i = 0; i < self->count; i++)
         well += read_place(self, &self->places[i], until_ms, &lines, failure);
     for (size_t i = 0; i < self->count; i++)
-        good = keep_position(&self->places[i], failure) && good;
+        good = keep_position(self, &self->places[i], failure) && good;
     show_parts(self, well > 0);
-    if (lines > 0) {
-        good = log_store_commit(store, self->tally, failure) && good;
-        self->unsaved = true;
-        int64_t lag_us = self->counter.clock.now_us - self->counter.last_us;
-        if (self->counter.last_us > 0)
-            tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
-    }
+    if (self->uncommitted && log_store_commit(store, self->tally, failure))
+        self->uncommitted = false;
+    good = good && !self->uncommitted;
+    show_lag(self, lines);
     return save(self, failure) && good && well == self->count;
 }
 
