@@ -143,7 +143,7 @@ def unrouteable(play):
     """Taken from a local program, which does not wait for an answer."""
     play.exim.command("-f", BACK, "nobody@example.test", text=TEXT)
     play.wait_log("=> back@remote.test", 5)
-    play.attempt("bounced", "local", problem="user_unknown")
+    play.attempt("bounced", "internal", problem="user_unknown")
     play.expect("bounces_sent_total")
     play.attempt("sent", code="2.0.0")
 
@@ -176,7 +176,7 @@ def expired(play):
 
 def refusals(play):
     play.rcpt("nobody@example.test", 550)
-    play.refused("rcpt", "user_unknown")
+    play.refused("rcpt", "unroutable")
     play.rcpt("b@elsewhere.test", 550)
     play.refused("rcpt", "relay_denied")
     play.rcpt("greylisted@example.test", 451)

@@ -4,13 +4,12 @@ from collections import Counter
 
 from kit.smtp import Smtp
 from kit.wait import wait_until
+from truth import metric
 
 TEXT = "From: a@ext.test\nTo: b@ext.test\nSubject: fate\n\nText.\n"
 BACK = "back@remote.test"  # a sender to whom a bounce can go
-
-
-def series(name, labels):
-    return f"milterscope_{name}" + ("{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}" if labels else "")
+# Of a milterscope on that server: what goes to the sink goes outside.
+SITE = {"trusted_networks": ["10.0.0.0/8"], "domains": ["example.test"]}
 
 
 class Play:
@@ -21,7 +20,7 @@ class Play:
         self.expected = Counter()
 
     def expect(self, name, n=1, **labels):
-        self.expected[series(name, labels)] += n
+        self.expected[metric(name, **labels)] += n
 
     def attempt(self, status, destination="external", code="other", problem=None, n=1):
         self.expect("deliveries_total", n, destination=destination, status=status)
