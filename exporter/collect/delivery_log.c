@@ -21,7 +21,8 @@ enum {
 
 struct place {
     char name[SETTINGS_PATH_MAX];
-    struct log_source *source; /* NULL: cannot be opened, and is tried again */
+    enum log_exim_file exim_file; /* by its name, as Exim calls them */
+    struct log_source *source;    /* NULL: cannot be opened, and is tried again */
 };
 
 struct delivery_log {
@@ -90,6 +91,7 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
         place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
     if (place->source == NULL)
         return false;
+    self->counter.memory->exim.file = place->exim_file;
     for (unsigned turn = 1;; turn++) {
         enum log_next next = log_source_next(place->source, &entry, failure);
         if (next == log_next_none)
@@ -163,11 +165,28 @@ static bool run(void *context, struct failure *failure)
     return save(self, failure) && good && well == self->count;
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+    size_t length = strlen(name), end_length = strlen(end);
+    return length >= end_length && strcmp(name + length - end_length, end) == 0;
+}
+
+static void add_place(struct delivery_log *self, const char *name)
+{
+    struct place *place = &self->places[self->count++];
+    strcpy(place->name, name);
+    place->exim_file = ends_in(name, "rejectlog")  ? log_exim_reject
+                       : ends_in(name, "paniclog") ? log_exim_panic
+                                                   : log_exim_main;
+}
+
 static void *open_log(const struct settings *settings, const struct tally *tally, struct failure *failure)
 {
     struct log_places chosen = settings->collector_logs;
     struct delivery_log *self = calloc(1, sizeof *self);
-    if (self == NULL) {
+    struct log_memory *memory = log_store_memory(store, sizeof *memory);
+    if (self == NULL || memory == NULL) {
+        free(self);
         fail(failure, EX_OSERR, "no memory");
         return NULL;
     }
@@ -177,10 +196,11 @@ static void *open_log(const struct settings *settings, const struct tally *tally
     self->counter.kind = (enum mta_kind)settings->mta_kind;
     self->counter.settings = settings;
     self->counter.tally = log_store_counting(store);
+    self->counter.memory = memory;
     for (uint32_t i = 0; i < chosen.count; i++)
-        strcpy(self->places[self->count++].name, chosen.files[i]);
+        add_place(self, chosen.files[i]);
     if (chosen.journal)
-        strcpy(self->places[self->count++].name, LOG_JOURNAL);
+        add_place(self, LOG_JOURNAL);
     show_parts(self, false);
     return self;
 }

@@ -12,11 +12,11 @@ static enum label_line count_mta(struct log_counter *counter, const struct log_l
     const enum mta_kind kind = counter->kind;
     enum label_line result = line_ignored;
     if (kind == mta_kind_postfix || kind == mta_kind_auto)
-        result = log_postfix_count(&counter->postfix, counter->settings, counter->tally, line);
+        result = log_postfix_count(&counter->memory->postfix, counter->settings, counter->tally, line);
     if (result == line_ignored && (kind == mta_kind_sendmail || kind == mta_kind_auto))
-        result = log_sendmail_count(&counter->sendmail, counter->settings, counter->tally, line);
+        result = log_sendmail_count(&counter->memory->sendmail, counter->settings, counter->tally, line);
     if (result == line_ignored && (kind == mta_kind_exim || kind == mta_kind_auto))
-        result = log_exim_count(&counter->exim, counter->settings, counter->tally, line);
+        result = log_exim_count(&counter->memory->exim, counter->settings, counter->tally, line);
     return result;
 }
 
@@ -26,7 +26,7 @@ void log_count_line(struct log_counter *counter, const struct log_line *line)
         counter->last_us = line->time_us;
     enum label_line result = count_mta(counter, line);
     if (result == line_ignored) /* stands beside any MTA */
-        result = log_mailscanner_count(&counter->mailscanner, counter->settings, counter->tally, line);
+        result = log_mailscanner_count(&counter->memory->mailscanner, counter->settings, counter->tally, line);
     count(counter, result);
 }
 

@@ -65,12 +65,10 @@ static const struct stage {
     struct span what;
     enum label_where where;
 } stages[] = {
-    {SPAN_TEXT("RCPT "), where_rcpt},          {SPAN_TEXT("MAIL "), where_mail},
-    {SPAN_TEXT("EHLO"), where_helo},           {SPAN_TEXT("HELO"), where_helo},
-    {SPAN_TEXT("\"EHLO"), where_helo},         {SPAN_TEXT("\"HELO"), where_helo},
-    {SPAN_TEXT("connection "), where_connect}, {SPAN_TEXT("DATA"), where_data},
-    {SPAN_TEXT("AUTH "), where_helo},          {SPAN_TEXT("STARTTLS"), where_helo},
-    {SPAN_TEXT("VRFY "), where_helo},          {SPAN_TEXT("EXPN "), where_helo},
+    {SPAN_TEXT("RCPT "), where_rcpt},          {SPAN_TEXT("MAIL "), where_mail},   {SPAN_TEXT("EHLO"), where_helo},
+    {SPAN_TEXT("HELO"), where_helo},           {SPAN_TEXT("\"EHLO"), where_helo},  {SPAN_TEXT("\"HELO"), where_helo},
+    {SPAN_TEXT("connection "), where_connect}, {SPAN_TEXT("DATA"), where_data},    {SPAN_TEXT("AUTH "), where_helo},
+    {SPAN_TEXT("STARTTLS"), where_helo},       {SPAN_TEXT("VRFY "), where_helo},   {SPAN_TEXT("EXPN "), where_helo},
     {SPAN_TEXT("ETRN "), where_helo},          {SPAN_TEXT("XCLIENT"), where_helo},
 };
 
@@ -151,8 +149,7 @@ enum label_line exim_reject(const struct exim_reading *reading, struct span text
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         struct span rest = text;
-        if (span_take(&rest, events[i].begin) &&
-            (events[i].then.length == 0 || span_find(rest, events[i].then) >= 0))
+        if (span_take(&rest, events[i].begin) && (events[i].then.length == 0 || span_find(rest, events[i].then) >= 0))
             return add(reading, events[i].total);
     }
     if (quoted_find(text, SPAN(" authenticator failed for ")) < text.length)

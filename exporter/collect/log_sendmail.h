@@ -16,7 +16,8 @@ struct log_sendmail {
     struct {
         uint32_t queue_id; /* a hash of it */
         uint32_t run;      /* the priority, which changes with each run of the queue */
-        uint32_t recipients[destination_COUNT]; /* that were deferred in this run: those that expire, if the message does */
+        uint32_t
+            recipients[destination_COUNT]; /* that were deferred in this run: those that expire, if the message does */
     } deferred[LOG_SENDMAIL_KEPT];
 };
 

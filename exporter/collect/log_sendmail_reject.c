@@ -71,7 +71,7 @@ static const struct {
     struct span begin;
     enum label_where where;
 } stages[] = {
-    {SPAN_TEXT("to="), where_rcpt},  {SPAN_TEXT("from="), where_mail},    {SPAN_TEXT("helo="), where_helo},
+    {SPAN_TEXT("to="), where_rcpt},     {SPAN_TEXT("from="), where_mail},    {SPAN_TEXT("helo="), where_helo},
     {SPAN_TEXT("data"), where_message}, {SPAN_TEXT("cmd=data"), where_data}, {SPAN_TEXT("cmd="), where_helo},
 };
 
