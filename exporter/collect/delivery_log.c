@@ -99,6 +99,7 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
         if (next == log_next_failed)
             return false;
         if (next == log_next_entry) {
+            self->counter.exim.file = log_exim_file_of(place->name);
             take(self, &entry);
             ++*lines;
         }
