@@ -30,6 +30,8 @@ zlib          = $(shell $(PKGCONFIG) --libs zlib)
 psl           = $(shell $(PKGCONFIG) --libs libpsl)
 idn2          = $(shell $(PKGCONFIG) --libs libidn2)
 jansson       = $(shell $(PKGCONFIG) --libs jansson)
+gnutls        = $(shell $(PKGCONFIG) --libs gnutls)
+systemd       = $(shell $(PKGCONFIG) --libs libsystemd)
 cmocka        = $(shell $(PKGCONFIG) --libs cmocka)
 
 # A folder is a program, and takes in what stands one folder up; the linker takes from conf/lib what a program uses, and no more.
@@ -43,9 +45,9 @@ milterscope_LIBS          = $(yaml) $(idn2)
 milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
-milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson)
+milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson) $(gnutls) $(systemd)
 
-TOOLS = kit/milter-load kit/failing-calls.so kit/hasty-filter kit/read-log bench/bare-milter bench/queue-scan
+TOOLS = kit/milter-load kit/mta-check kit/failing-calls.so kit/hasty-filter bench/bare-milter bench/queue-scan
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -101,7 +103,7 @@ MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
-ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) -lm
+ALL_LIBS = -lmilter $(hiredis) $(libmicrohttpd) $(yaml) $(idn2) $(zlib) $(psl) $(jansson) $(gnutls) $(systemd) -lm
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/libmodules.a $(CONF_LIB)
 	@mkdir -p $(@D)
@@ -112,6 +114,10 @@ KIT = tests/kit/mta.c tests/kit/macros.c tests/kit/wire.c $(wildcard tests/kit/l
 $(BUILD)/kit/milter-load: $(call object,tests/kit/milter_load.c $(KIT))
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lm
+# The collector `mta` alone, a run whenever it is told to.
+$(BUILD)/kit/mta-check: $(BUILD)/obj/tests/kit/mta_check.o $(BUILD)/libmodules.a $(CONF_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(ALL_LIBS)
 # Preloaded into our programs. Without sanitizers, which each have a program of their own.
 $(BUILD)/kit/failing-calls.so: tests/kit/failing_calls.c
 	@mkdir -p $(@D)
@@ -124,9 +130,6 @@ $(HASTY): milter/filter/forgotten.c
 $(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard milter/filter/*.c milter/*.c))) $(HASTY) $(CONF_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-filter_LIBS)
-$(BUILD)/kit/read-log: $(call object,tests/kit/read_log.c $(filter-out %/main.c,$(wildcard exporter/collect/*.c))) $(CONF_LIB)
-	@mkdir -p $(@D)
-	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-collector_LIBS)
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter

@@ -13,6 +13,9 @@ enum {
     HANDOVER_TALLY = 5,
     HANDOVER_CONTROL = 6, /* the socket pair */
     HANDOVER_MEMORY = 7,  /* the filter's ring, see ring.h; the pusher's open sets. Not always there */
+    HANDOVER_CHECKS =
+        8, /* the file of the collector's checks, see mta_checks.h; only for the filter. Not always there */
+    HANDOVER_END
 };
 
 enum {

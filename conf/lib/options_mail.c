@@ -2,7 +2,6 @@
 #include "conf/lib/options_types.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,10 +51,8 @@ static void print_listeners(FILE *out, const void *field)
     char text[64];
     fputc('[', out);
     for (uint32_t i = 0; i < listeners->count; i++) {
-        network_text(&listeners->list[i].address, text);
-        bool is_ipv6 = strchr(text, ':') != NULL;
-        fprintf(out, "%s\"%s%s%s:%" PRIu16 "\"", i == 0 ? "" : ", ", is_ipv6 ? "[" : "", text, is_ipv6 ? "]" : "",
-                listeners->list[i].port);
+        settings_listener_text(listeners, i, text);
+        fprintf(out, "%s\"%s\"", i == 0 ? "" : ", ", text);
     }
     fputc(']', out);
 }

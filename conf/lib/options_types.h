@@ -36,7 +36,7 @@ extern const struct option_type option_name, option_directory, option_networks, 
     option_mta_kind, option_place, option_socket, option_octal, option_group, option_number, option_seconds,
     option_boolean, option_redis_url, option_text, option_file, option_listen, option_scope, option_listeners,
     option_spam_scanner, option_spam_headers, option_authserv_ids, option_reject_texts, option_top_sets, option_domains,
-    option_queues, option_destinations;
+    option_destinations, option_own_roles, option_filesystems, option_log_places, option_queues;
 
 /* Words of an enum, in its order, NULL at the end: reads and prints one. For types that stand in files of their own. */
 const char *option_read_word(const char *const *words, const char *text, int64_t *value);

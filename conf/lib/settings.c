@@ -61,6 +61,13 @@ void settings_stamp(struct settings *settings)
     settings->version = fnv1a(FNV1A_BEGINS, version, sizeof version - 1);
 }
 
+void settings_listener_text(const struct listeners *listeners, uint32_t number, char *text)
+{
+    char address[64];
+    network_text(&listeners->list[number].address, address);
+    snprintf(text, 64, strchr(address, ':') != NULL ? "[%s]:%u" : "%s:%u", address, listeners->list[number].port);
+}
+
 bool settings_is_name(const char *text, size_t length)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";

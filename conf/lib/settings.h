@@ -9,6 +9,7 @@
 #include "conf/lib/networks.h"
 #include "conf/lib/own_domains.h"
 #include "conf/lib/places.h"
+#include "conf/lib/places.h"
 
 #include <stdint.h>
 
@@ -23,7 +24,11 @@ enum {
     REJECT_TEXTS_OWN_MAX = 32,
     REJECT_TEXT_MAX = 128,
     DESTINATIONS_MAX = 16,
-    DESTINATION_MAX = 128
+    DESTINATION_MAX = 128,
+    OWN_ROLES_MAX = 16,
+    ROLE_MATCH_MAX = 128,
+    FILESYSTEMS_MAX = 8,
+    LOG_FILES_MAX = 8
 };
 
 enum spam_scanner { scanner_milter, scanner_reinjection, scanner_log, scanner_none };
@@ -101,6 +106,31 @@ struct destinations {
     } list[DESTINATIONS_MAX];
 };
 
+/* Processes of the operator's that are counted, as those of the MTA are. */
+struct own_role {
+    char name[SETTINGS_NAME_MAX];
+    char match[ROLE_MATCH_MAX]; /* stands in the name or the command line */
+    int64_t least, most;        /* most: 0 for no limit */
+};
+
+struct own_roles {
+    uint32_t count;
+    struct own_role list[OWN_ROLES_MAX];
+};
+
+struct filesystems {
+    uint32_t count;
+    char list[FILESYSTEMS_MAX][PLACE_BYTES]; /* a path, which is the label, too */
+};
+
+/* Where the MTA writes its log. */
+struct log_places {
+    int64_t automatic; /* boolean: where this host has it; nothing else is set then */
+    int64_t journal;   /* boolean */
+    uint32_t count;    /* of files */
+    char files[LOG_FILES_MAX][SETTINGS_PATH_MAX];
+};
+
 struct settings {
     uint64_t size;    /* of this struct: settings of another build are refused */
     uint64_t version; /* hash of MILTERSCOPE_VERSION, for the same reason */
@@ -114,6 +144,7 @@ struct settings {
     int64_t log_target;                    /* enum log_target */
     int64_t mta_kind;                      /* enum mta_kind */
     char mta_config[SETTINGS_PATH_MAX];    /* "auto", or where the doctor looks */
+    struct listeners mta_listeners;        /* that the collector checks */
     char milter_socket[SETTINGS_PATH_MAX]; /* "unix:/path" or "inet:port@host"; auto is resolved */
     int64_t milter_socket_mode;
     char milter_socket_group[SETTINGS_NAME_MAX]; /* empty: leave as it is; auto is resolved */
@@ -133,6 +164,9 @@ struct settings {
     struct destinations collector_destinations_local, collector_destinations_internal, collector_destinations_ignore;
     struct listen_addresses exporter_listen;
     int64_t exporter_scope; /* enum exporter_scope */
+    struct own_roles collector_processes;
+    struct filesystems collector_filesystems; /* besides those of queue and state */
+    struct log_places collector_logs;
     struct own_queues collector_queues;
     int64_t collector_queue_interval; /* microseconds */
     int64_t privacy;                  /* boolean */
@@ -154,5 +188,8 @@ int settings_seal(const struct settings *settings, struct failure *failure);
  * stays valid after `fd` is closed, until settings_unmap. */
 const struct settings *settings_map(int fd, struct failure *failure);
 void settings_unmap(const struct settings *settings);
+
+/* "127.0.0.1:25", "[::1]:25"; into `text` of at least 64 bytes. */
+void settings_listener_text(const struct listeners *listeners, uint32_t number, char *text);
 
 #endif

@@ -137,6 +137,9 @@ static inline void tally_gauge_add(const struct tally *tally, unsigned gauge, in
  * goes on, what it counts is lost. For one tally a process; before threads are started. */
 bool tally_guard(const struct tally *tally, struct failure *failure);
 
+/* The same for one more mapping of a file that others can write, which turns to zeros. After tally_guard, before threads are started. */
+void tally_guard_also(void *map, size_t bytes);
+
 /* Has the file lost pages? Then what is in memory must not be shown or copied any more. A system call. */
 bool tally_is_cut(const struct tally *tally);
 
@@ -172,11 +175,14 @@ uint64_t tally_process_progress(const struct tally *tally, int process);
 /* ---- collector ---- */
 
 /* Makes the tally of the node in run_directory, with this process in its first block, and maps it. Its totals are those of [total_node,
- * total_COUNT) in `totals`, its id is `id`; the names of the operator's are fixed as long as it lives. The same form and the same rules for the
+ * total_COUNT) in `totals`, its id is `id`; `places`: the names of the operator's. The same form and the same rules for the
  * place as tally_make; nothing is carried over and nothing copied here, since whoever counts keeps its totals itself. */
 bool tally_make_node(const char *run_directory, const uint64_t id[2], const uint64_t *totals,
                      const struct places *places, struct tally *tally, struct failure *warning,
                      struct failure *failure);
+
+/* Gives a place (places.h) another name. Readers see none while it is written. */
+void tally_set_place(const struct tally *tally, unsigned place, const char *name);
 
 /* ---- children ---- */
 

@@ -65,12 +65,23 @@ void tally_places_read(const struct tally_header *form, const void *memory, stru
     }
 }
 
+static void write_place(struct tally_domain *there, const char *name)
+{
+    there->check = 0;
+    memset(there->name, 0, sizeof there->name);
+    memcpy(there->name, name, strnlen(name, PLACE_MAX));
+    there->check = check_of(there->name, strlen(there->name));
+}
+
 void tally_places_write(struct tally_domains *table, const struct places *places)
 {
-    for (unsigned place = 0; place < PLACES_COUNT; place++) {
-        memcpy(table->list[place].name, places->names[place], PLACE_BYTES);
-        table->list[place].check = check_of(places->names[place], strnlen(places->names[place], PLACE_BYTES));
-    }
+    for (unsigned place = 0; place < PLACES_COUNT; place++)
+        write_place(&table->list[place], places->names[place]);
+}
+
+void tally_set_place(const struct tally *tally, unsigned place, const char *name)
+{
+    write_place(&tally_domains_of(&tally->form, tally->header)->list[place], name);
 }
 
 void tally_domains(const struct tally *tally, struct domains *domains)

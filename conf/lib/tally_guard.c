@@ -13,9 +13,17 @@
 
 enum { PID_MOST = 1 << 22 }; /* Linux: proc(5), pid_max */
 
-static char *start; /* of the mapping */
-static size_t bytes, page;
+static struct {
+    char *start;
+    size_t bytes;
+} tally_map, other_map;
+static size_t page;
 static struct tally_header header; /* as it was */
+
+static bool is_in_other(const char *address)
+{
+    return other_map.start != NULL && address >= other_map.start && address < other_map.start + other_map.bytes;
+}
 
 /* mmap and memcpy are not in POSIX' list of async-signal-safe functions, but are so on Linux: a system call, and no state. */
 static void replace_page(int number, siginfo_t *info, void *context)
@@ -23,14 +31,15 @@ static void replace_page(int number, siginfo_t *info, void *context)
     int error = errno;
     char *address = info->si_addr;
     (void)context;
-    if (address < start || address >= start + bytes) {
+    char *start = is_in_other(address) ? other_map.start : tally_map.start;
+    if (start == tally_map.start && (address < start || address >= start + tally_map.bytes)) {
         signal(number, SIG_DFL); /* not ours: comes again when we return, and ends the process */
         return;
     }
     char *at = start + (size_t)(address - start) / page * page;
     if (mmap(at, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         _exit(EX_OSERR);
-    if (at == start)
+    if (at == tally_map.start)
         memcpy(at, &header, sizeof header);
     errno = error;
 }
@@ -38,12 +47,18 @@ static void replace_page(int number, siginfo_t *info, void *context)
 bool tally_guard(const struct tally *tally, struct failure *failure)
 {
     struct sigaction action = {.sa_sigaction = replace_page, .sa_flags = SA_SIGINFO | SA_RESTART};
-    start = (char *)tally->header;
-    bytes = tally->header->bytes;
+    tally_map.start = (char *)tally->header;
+    tally_map.bytes = tally->header->bytes;
     page = (size_t)sysconf(_SC_PAGESIZE);
     memcpy(&header, tally->header, sizeof header);
     return sigaction(SIGBUS, &action, NULL) == 0 ||
            fail(failure, EX_OSERR, "SIGBUS cannot be caught: %s", strerror(errno));
+}
+
+void tally_guard_also(void *map, size_t bytes)
+{
+    other_map.bytes = bytes;
+    other_map.start = map;
 }
 
 bool tally_is_cut(const struct tally *tally)

@@ -22,7 +22,6 @@ struct tally_view {
     struct tally_header *file; /* the file as it was when opened: header and names are taken from here */
     int *totals;               /* slot in the file -> total of this build, or -1 */
     int *gauges;
-    struct places places; /* which do not change while a file lives */
 };
 
 /* Neither absent nor beyond what any gauge of ours can be. */
@@ -84,20 +83,12 @@ static int total_of(const struct tally_view *view, const struct domains *domains
     return total >= 0 && (total >= (int)total_node) == view->is_node ? total : -1;
 }
 
-/* The gauge of this build with this name, in the places that the file gives to names of the operator's. */
-static int gauge_of(const struct places *places, const char *name)
-{
-    int gauge = catalogue_find_gauge(name, strlen(name));
-    return gauge >= 0 ? gauge : places_find_gauge(places, name, strlen(name));
-}
-
 static bool map_names(struct tally_view *view)
 {
     const struct tally_header *header = view->file;
     const char *name = NULL;
     struct domains domains;
     tally_domains_read(header, header, &domains);
-    tally_places_read(header, header, &view->places);
     view->totals = calloc(header->total_count + 1, sizeof(int));
     view->gauges = calloc(header->gauge_count + 1, sizeof(int));
     if (view->totals == NULL || view->gauges == NULL)
@@ -108,7 +99,7 @@ static bool map_names(struct tally_view *view)
     }
     for (unsigned i = 0; i < header->gauge_count; i++) {
         name = tally_file_next_name(header, name);
-        view->gauges[i] = gauge_of(&view->places, name);
+        view->gauges[i] = catalogue_find_gauge(name, strlen(name));
     }
     return true;
 }
@@ -252,7 +243,7 @@ static bool read_view(const struct tally_view *view, bool kept, struct snapshot 
     }
     tally_domains_read(view->file, now, &snapshot->domains);
     read_gauges(now, now, view->gauges, snapshot->gauges);
-    snapshot->places = view->places;
+    tally_places_read(view->file, now, &snapshot->places);
     snapshot->has_node = view->is_node;
     snapshot->has_totals =
         !view->is_node && atomic_load(&now->state) != tally_settling && !(kept && is_copy(now) && now->clean != 1);

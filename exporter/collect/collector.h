@@ -2,7 +2,7 @@
  *
  * The collectors stand in one table in main.c. Each has a thread of its own, so that one that hangs (a dead disk, a mail server that says
  * nothing) holds up no other; one that runs longer than its deadline is told by collector_success 0 while it hangs. A collector writes its
- * own metrics and no others: gauges with tally_gauge_set (GAUGE_ABSENT: not to be seen), totals as its file says. What cannot be seen on
+ * own metrics and no others: gauges with tally_gauge_set (GAUGE_ABSENT: not to be seen), names with tally_set_place, totals as its file says. What cannot be seen on
  * this host is absent, not 0. */
 #ifndef EXPORTER_COLLECT_COLLECTOR_H
 #define EXPORTER_COLLECT_COLLECTOR_H

@@ -6,20 +6,27 @@ static void count(const struct log_counter *counter, enum label_line line)
     tally_add(counter->tally, SERIES_1(log_lines_total, line), 1);
 }
 
+/* Each parser looks at its own MTA's lines alone, so where the MTA is not known all may be asked. */
+static enum label_line count_mta(struct log_counter *counter, const struct log_line *line)
+{
+    const enum mta_kind kind = counter->kind;
+    enum label_line result = line_ignored;
+    if (kind == mta_kind_postfix || kind == mta_kind_auto)
+        result = log_postfix_count(&counter->memory->postfix, counter->settings, counter->tally, line);
+    if (result == line_ignored && (kind == mta_kind_sendmail || kind == mta_kind_auto))
+        result = log_sendmail_count(&counter->memory->sendmail, counter->settings, counter->tally, line);
+    if (result == line_ignored && (kind == mta_kind_exim || kind == mta_kind_auto))
+        result = log_exim_count(&counter->memory->exim, counter->settings, counter->tally, line);
+    return result;
+}
+
 void log_count_line(struct log_counter *counter, const struct log_line *line)
 {
-    enum label_line result = line_ignored;
     if (line->time_us != 0)
         counter->last_us = line->time_us;
-    switch (counter->kind) {
-    case mta_kind_postfix:
-    case mta_kind_auto:
-        result = log_postfix_count(&counter->postfix, counter->settings, counter->tally, line);
-        break;
-    case mta_kind_sendmail:
-    case mta_kind_exim:
-        break;
-    }
+    enum label_line result = count_mta(counter, line);
+    if (result == line_ignored) /* stands beside any MTA */
+        result = log_mailscanner_count(&counter->memory->mailscanner, counter->settings, counter->tally, line);
     count(counter, result);
 }
 

@@ -39,10 +39,11 @@ bool log_line_read(struct log_clock *clock, const char *text, size_t length, str
 
 /* ---- spans ---- */
 
+/* SPAN_TEXT: in tables. */
 #define SPAN_TEXT(literal)                                                                                             \
     {                                                                                                                  \
         literal, sizeof(literal) - 1                                                                                   \
-    } /* in tables */
+    }
 #define SPAN(literal) ((struct span)SPAN_TEXT(literal))
 
 static inline bool span_is(struct span span, struct span other)

@@ -210,14 +210,14 @@ static enum label_line count_delivery(const struct reading *reading, struct span
     if (status == status_COUNT || (status == status_sent && span_begins(text, SPAN("forwarded as "))))
         return line_ignored; /* forwarded: as a mail of its own, whose delivery is told */
     struct delivery delivery = delivery_begin(destination_of(reading, address, fields.relay, text), status);
+    if (status == status_deferred)
+        keep_deferred(reading->state, queue_id, delivery.destination);
     if (delivery.destination == destination_COUNT)
         return line_ignored;
     delivery.delay_us = read_seconds_us(fields.delay);
     read_stages(fields.delays, &delivery);
     delivery.code = fields.code;
     delivery.text = text;
-    if (status == status_deferred)
-        keep_deferred(reading->state, queue_id, delivery.destination);
     delivery_count(reading->tally, &delivery);
     return line_used;
 }
@@ -234,7 +234,7 @@ static enum label_line count_expired(const struct reading *reading, struct span 
         return line_unparsed;
     struct delivery delivery = delivery_begin(deferred_before(reading->state, queue_id), status_expired);
     delivery_count(reading->tally, &delivery);
-    return line_used;
+    return delivery.destination == destination_COUNT ? line_ignored : line_used;
 }
 
 /* ---- complaints ---- */

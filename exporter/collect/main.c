@@ -2,13 +2,20 @@
  * the node's tally. */
 #include "conf/lib/command_line.h"
 #include "conf/lib/directories.h"
+#include "conf/lib/exposition.h"
 #include "conf/lib/log.h"
 #include "conf/lib/notify.h"
 #include "conf/lib/options.h"
+#include "exporter/collect/delivery_log.h"
+#include "exporter/collect/host.h"
 #include "exporter/collect/log_store.h"
+#include "exporter/collect/mta.h"
 #include "exporter/collect/names.h"
+#include "exporter/collect/processes.h"
 #include "exporter/collect/queue.h"
+#include "exporter/collect/read_log.h"
 #include "exporter/collect/runner.h"
+#include "exporter/collect/sockets.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +27,8 @@ enum { STOP_MS = 10 * 1000 };
 
 static const char program[] = "milterscope-collector";
 
-static const struct collector *const collectors[] = {&collect_queue, NULL};
+static const struct collector *const collectors[] = {
+    &collect_queue, &collect_log, &collect_processes, &collect_sockets, &collect_host, &collect_mta, NULL};
 
 /* What a run of the program holds. */
 static struct {
@@ -64,6 +72,7 @@ static bool start(struct failure *failure)
         return false;
     if (warning.text[0] != '\0')
         log_warning("%s", warning.text);
+    delivery_log_keep_in(self.store);
     names_fill(&self.settings, &places);
     log_store_totals(self.store, totals);
     if (!tally_make_node(self.settings.run_directory, log_store_id(self.store), totals, &places, &self.tally, &warning,
@@ -106,6 +115,31 @@ static void reload(void)
     _exit(EX_OSERR);
 }
 
+/* --read-log: what a log says, in text format. */
+static int print_log(const char *log, const char *mta)
+{
+    static const char *const kinds[] = {
+        [mta_kind_postfix] = "postfix", [mta_kind_sendmail] = "sendmail", [mta_kind_exim] = "exim"};
+    static struct snapshot snapshot;
+    struct failure failure;
+    unsigned kind = mta_kind_exim;
+    while (mta != NULL && kind > mta_kind_auto && strcmp(kinds[kind], mta) != 0)
+        kind--;
+    if (mta == NULL || kind == mta_kind_auto) {
+        log_error("--read-log needs --mta postfix, sendmail or exim");
+        return EX_USAGE;
+    }
+    if (!read_log(log, (enum mta_kind)kind, &self.settings, &snapshot, &failure)) {
+        log_error("%s", failure.text);
+        return failure.status;
+    }
+    exposition_write(stdout, exposition_text, &(struct exposition_part){NULL, &snapshot}, 1);
+    if (fflush(stdout) == 0)
+        return EX_OK;
+    log_error("standard output: %s", strerror(errno));
+    return EX_IOERR;
+}
+
 static void collect(const sigset_t *signals)
 {
     const struct timespec second = {.tv_sec = 1};
@@ -126,15 +160,25 @@ static void collect(const sigset_t *signals)
 
 int main(int argc, char **argv)
 {
+    static const char *log, *mta;
+    static const struct command_flag flags[] = {
+        {.name = "read-log",
+         .value = &log,
+         .argument = "FILE",
+         .help = "print what a delivery log says (-: standard input), and end"},
+        {.name = "mta", .value = &mta, .argument = "KIND", .help = "whose log that is: postfix, sendmail or exim"},
+    };
     sigset_t signals;
     struct failure failure;
     int status = command_line(argc, argv, program,
                               "Looks at queue, log, processes and disk of a mail server; see milterscope-collector(8).",
-                              NULL, 0, &self.settings, &self.file);
+                              flags, sizeof flags / sizeof flags[0], &self.settings, &self.file);
     if (status != COMMAND_GO_ON)
         return status;
     self.arguments = argv;
     log_open(program, (enum log_level)self.settings.log_level, (enum log_target)self.settings.log_target);
+    if (log != NULL)
+        return print_log(log, mta);
     block_signals(&signals);
     if (!start(&failure)) {
         log_error("%s", failure.text);

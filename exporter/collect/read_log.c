@@ -14,6 +14,7 @@ enum { BUFFER = 4 * READ_LOG_LINE_MAX };
 /* What has been read and is not yet counted stands at the beginning of the buffer. */
 struct reader {
     struct log_counter counter;
+    struct log_memory memory;
     struct tally tally;
     _Atomic uint64_t totals[total_COUNT];
     size_t length;
@@ -73,6 +74,7 @@ static struct reader *new_reader(enum mta_kind kind, const struct settings *sett
     reader->counter.kind = kind;
     reader->counter.settings = settings;
     reader->counter.tally = &reader->tally;
+    reader->counter.memory = &reader->memory;
     reader->counter.clock.now_us = (int64_t)now.tv_sec * 1000000;
     return reader;
 }
@@ -89,7 +91,7 @@ bool read_log(const char *file, enum mta_kind kind, const struct settings *setti
         reader != NULL ? read_all(reader, fd, file, failure) : fail(failure, EX_OSERR, "no memory to read %s", file);
     if (good) {
         snapshot_clear(snapshot);
-        snapshot->has_totals = true;
+        snapshot->has_node = true;
         for (unsigned i = 0; i < total_COUNT; i++)
             snapshot->totals[i] = atomic_load_explicit(&reader->totals[i], memory_order_relaxed);
     }

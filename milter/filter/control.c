@@ -7,10 +7,12 @@
 #include "milter/filter/filter.h"
 #include "milter/filter/forgotten.h"
 #include "milter/filter/gate.h"
+#include "milter/filter/own_check.h"
 #include "milter/filter/working.h"
 #include "milter/handover.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <time.h>
@@ -133,6 +135,17 @@ static void look_for_forgotten(void)
         handover_send(HANDOVER_CONTROL, HANDOVER_FORGOTTEN, -1);
 }
 
+/* Not a metric, and to be seen where somebody doubts the counts. */
+static void tell_checks(void)
+{
+    static uint64_t told;
+    uint64_t count = own_check_count();
+    if (count != told)
+        log_debug("sessions that were checks of the collector, and are not counted: %" PRIu64 " since the start",
+                  count);
+    told = count;
+}
+
 static void *run(void *unused)
 {
     (void)unused;
@@ -145,6 +158,7 @@ static void *run(void *unused)
             tally_beat(tally);
         current_reap();
         look_for_forgotten();
+        tell_checks();
         if (drain_begun_ms != 0) {
             continue_drain();
             continue;

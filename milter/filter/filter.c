@@ -7,6 +7,7 @@
 #include "conf/lib/top.h"
 #include "milter/filter/coverage.h"
 #include "milter/filter/current.h"
+#include "milter/filter/own_check.h"
 #include "milter/filter/session.h"
 #include "milter/filter/working.h"
 
@@ -136,6 +137,12 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *address)
     const struct session *before = session_of(context); /* a second CONNECT: a session of its own */
     bool asked_for = before != NULL ? session_macros_asked(before) : smfi_getpriv(context) == &macros_asked;
     forget(context, enter(context));
+    struct own_check check = own_check_find(address);
+    if (check.mark != 0) {
+        own_check_saw(check, macro(context, "v"));
+        working_done();
+        return SMFIS_ACCEPT; /* whatever follows in it is not shown to us */
+    }
     struct session *session = admit(context);
     if (session == NULL) {
         working_done();

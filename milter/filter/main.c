@@ -1,9 +1,10 @@
-/* milterscope-filter: the process in the mail path. Started by milterscope(8) with everything it needs in descriptors 3 to 6; it links
+/* milterscope-filter: the process in the mail path. Started by milterscope(8) with everything it needs in descriptors 3 to 8; it links
  * libmilter and libc and nothing else, parses nothing, opens nothing. */
 #include "conf/lib/log.h"
 #include "milter/filter/control.h"
 #include "milter/filter/current.h"
 #include "milter/filter/filter.h"
+#include "milter/filter/own_check.h"
 #include "milter/filter/report.h"
 #include "milter/handover.h"
 
@@ -50,6 +51,7 @@ static bool start(int process, struct tally *tally, struct failure *failure)
         !filter_open(HANDOVER_LISTENER, settings, tally, failure))
         return false;
     report_open(HANDOVER_MEMORY, tally);
+    own_check_open(HANDOVER_CHECKS);
     tally_gauge_set(tally, gauge_sessions_active, 0);
     tally_gauge_set(tally, gauge_build_info + (unsigned)program_filter * version_COUNT, 1);
     return control_start(tally, failure);

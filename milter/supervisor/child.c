@@ -15,19 +15,28 @@
 
 enum { CLEAR_OF_HANDOVER = 16 }; /* descriptors are first moved beyond all handover numbers, then put there */
 
-/* In the child: puts fd at `number`, without close-on-exec. */
-static bool place(int fd, int number)
-{
-    return fd < 0 || dup2(fd, number) == number;
-}
+/* The descriptors of a child by their numbers; -1: it has none. */
+struct handed {
+    int fds[HANDOVER_END];
+};
 
-static int move(int fd)
+/* In the child: puts each at its number, without close-on-exec, and closes all else. */
+static bool place(const struct handed *handed)
 {
-    return fd < 0 ? -1 : fcntl(fd, F_DUPFD, CLEAR_OF_HANDOVER);
+    int fds[HANDOVER_END];
+    for (int i = HANDOVER_LISTENER; i < HANDOVER_END; i++)
+        fds[i] = handed->fds[i] < 0 ? -1 : fcntl(handed->fds[i], F_DUPFD, CLEAR_OF_HANDOVER);
+    for (int i = HANDOVER_LISTENER; i < HANDOVER_END; i++) {
+        if (fds[i] < 0)
+            close(i);
+        else if (dup2(fds[i], i) != i)
+            return false;
+    }
+    return close_range(HANDOVER_END, ~0u, 0) == 0;
 }
 
 /* In the child, between fork and exec. */
-static void become(const char *path, int listener, int settings, int tally, int control, int memory, char *process)
+static void become(const char *path, const struct handed *handed, char *process)
 {
     char *arguments[] = {(char *)(uintptr_t)path, process, NULL};
     sigset_t none;
@@ -35,18 +44,8 @@ static void become(const char *path, int listener, int settings, int tally, int 
     sigprocmask(SIG_SETMASK, &none, NULL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    listener = move(listener);
-    settings = move(settings);
-    tally = move(tally);
-    control = move(control);
-    memory = move(memory);
-    if (place(listener, HANDOVER_LISTENER) && place(settings, HANDOVER_SETTINGS) && place(tally, HANDOVER_TALLY) &&
-        place(control, HANDOVER_CONTROL) && place(memory, HANDOVER_MEMORY)) {
-        if (listener < 0)
-            close(HANDOVER_LISTENER);
-        close_range(memory < 0 ? HANDOVER_MEMORY : HANDOVER_MEMORY + 1, ~0u, 0);
+    if (place(handed))
         execv(path, arguments);
-    }
     dprintf(STDERR_FILENO, "%s cannot be started: %s\n", path, strerror(errno));
     _exit(EX_OSFILE);
 }
@@ -55,18 +54,24 @@ static bool start_with(struct child *child, const char *path, int listener, int 
                        struct failure *failure)
 {
     const struct tally *tally = kit->tally;
-    int pair[2], memory = kit->sets;
+    int pair[2];
+    struct handed handed = {{[HANDOVER_LISTENER] = listener,
+                             [HANDOVER_SETTINGS] = settings,
+                             [HANDOVER_TALLY] = tally->fd,
+                             [HANDOVER_MEMORY] = kit->sets,
+                             [HANDOVER_CHECKS] = listener >= 0 ? kit->checks : -1}};
     char process[12];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return fail(failure, EX_OSERR, "no socket pair for %s: %s", path, strerror(errno));
     child->control = pair[0];
+    handed.fds[HANDOVER_CONTROL] = pair[1];
     child->process = tally_process_add(tally, getpid());
     if (listener >= 0)
-        child->ring = rings_add(&memory);
+        child->ring = rings_add(&handed.fds[HANDOVER_MEMORY]);
     snprintf(process, sizeof process, "%d", child->process);
     pid_t pid = child->process < 0 ? -1 : fork();
     if (pid == 0)
-        become(path, listener, settings, tally->fd, pair[1], memory, process);
+        become(path, &handed, process);
     int error = child->process < 0 ? EAGAIN : errno;
     close(pair[1]);
     if (pid < 0) {

@@ -27,7 +27,8 @@ struct child_kit {
     const char *directory; /* where the programs are */
     const struct settings *settings;
     const struct tally *tally;
-    int sets; /* memory of the pusher's open sets; -1: none */
+    int sets;   /* memory of the pusher's open sets; -1: none */
+    int checks; /* the file of the collector's checks, for filters; -1: none */
 };
 
 /* Starts `program` ("milterscope-filter"); `listener` is -1 for a program that needs none. */

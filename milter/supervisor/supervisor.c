@@ -5,6 +5,7 @@
 
 #include "conf/lib/directories.h"
 #include "conf/lib/log.h"
+#include "conf/lib/mta_checks.h"
 #include "conf/lib/notify.h"
 #include "conf/lib/options.h"
 #include "conf/lib/tally.h"
@@ -225,13 +226,23 @@ static void copy_last(void)
         kill(pid, SIGKILL);
 }
 
+/* Without them all goes on. */
+static int open_checks(void)
+{
+    struct failure failure;
+    int fd = mta_checks_make(self.settings.run_directory, &failure);
+    if (fd < 0)
+        log_warning("%s", failure.text);
+    return fd;
+}
+
 static bool start(struct failure *failure)
 {
     if (!open_signals(failure) || !find_programs(failure) ||
         !directories_take(&self.settings, "milterscope", failure) || !make_tally(failure))
         return false;
-    self.kit =
-        (struct child_kit){self.directory, &self.settings, &self.tally, rings_open_sets(self.settings.run_directory)};
+    self.kit = (struct child_kit){self.directory, &self.settings, &self.tally,
+                                  rings_open_sets(self.settings.run_directory), open_checks()};
     if (filters_open(&self.filters, &self.kit, failure)) {
         if (pusher_open(&self.pusher, &self.kit, failure))
             return true;

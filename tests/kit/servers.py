@@ -75,6 +75,13 @@ class Postfix:
     def stop(self):
         run([SCRIPTS / "private-postfix", "stop", self.folder])
 
+    def reload(self, **settings):
+        """With these changes in main.cf."""
+        words = [f"{name}={value}" for name, value in settings.items()]
+        for command in (["postconf", "-e", *words], ["postfix", "reload"]):
+            path = server_program("postfix", f"usr/sbin/{command[0]}")
+            run([*AS_ROOT, path, "-c", self.folder / "etc", *command[1:]])
+
     def submit(self, *arguments, text):
         """Hands mail in as a local program does, with sendmail's arguments."""
         run([self.folder / "sendmail", *arguments], input=text)

@@ -35,7 +35,7 @@ static inline int begin(void **state)
     struct failure failure;
     stage = (struct stage){.settings = {.milter_drain = 30 * 1000000}};
     form_fresh(&stage.tally);
-    stage.kit = (struct child_kit){"/nowhere", &stage.settings, &stage.tally, -1};
+    stage.kit = (struct child_kit){"/nowhere", &stage.settings, &stage.tally, -1, -1};
     children_now_ms = 1000000;
     children_last = 0;
     children_fail = children_open_fails = false;

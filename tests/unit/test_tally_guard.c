@@ -132,6 +132,32 @@ static int touch_another_mapping(struct made *made)
     return 3;
 }
 
+static int touch_guarded_mapping(struct made *made)
+{
+    struct failure failure;
+    int fd = memfd_create("other", MFD_CLOEXEC);
+    if (!tally_guard(&made->tally, &failure) || ftruncate(fd, 1000) != 0)
+        return 1;
+    volatile char *other = mmap(NULL, 1000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    tally_guard_also((void *)(uintptr_t)other, 1000);
+    other[0] = 'x';
+    if (ftruncate(fd, 0) != 0 || other[0] != '\0')
+        return 2;
+    other[999] = 'x';
+    /* And the tally is guarded as before. */
+    uint64_t before = made->tally.header->catalogue;
+    return cut_to(made, 0) != 0 || other[999] != 'x' || made->tally.header->catalogue != before ? 3 : 0;
+}
+
+/* One more file can be told of. */
+static void test_another(void **state)
+{
+    struct made *made = *state;
+    make(made);
+    assert_int_equal(in_child(touch_guarded_mapping, made), 0);
+    made->tally.header = NULL;
+}
+
 /* A fault anywhere else is a fault. */
 static void test_not_ours(void **state)
 {
@@ -143,6 +169,7 @@ static void test_not_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {PLACES_TEST(test_cut), PLACES_TEST(test_partly_cut),
-                                       PLACES_TEST(test_overwritten), PLACES_TEST(test_not_ours)};
+                                       PLACES_TEST(test_overwritten), PLACES_TEST(test_another),
+                                       PLACES_TEST(test_not_ours)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,229 @@
+/* From the log's places to the node's tally. */
+#include "exporter/collect/delivery_log.h"
+
+#include "conf/lib/log.h"
+#include "exporter/collect/log_count.h"
+#include "exporter/collect/log_source.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    PLACES_MOST = LOG_FILES_MAX + 1,
+    RUN_MS = 500,
+    PAUSE_MS = 1000,
+    SAVE_MS = 10 * 1000,
+    DEADLINE_MS = 10 * 1000,
+    LINES_BETWEEN_LOOKS = 256, /* at the clock */
+};
+
+struct place {
+    char name[SETTINGS_PATH_MAX];
+    enum log_exim_file exim_file; /* by its name, as Exim calls them */
+    struct log_source *source;    /* NULL: cannot be opened, and is tried again */
+};
+
+struct delivery_log {
+    const struct tally *tally;
+    struct log_counter counter;
+    size_t count;
+    struct place places[PLACES_MOST];
+    bool is_behind;   /* there is more to be read at once */
+    bool uncommitted; /* something was read since the last commit */
+    bool unsaved;     /* the same since the last save */
+    int64_t saved_ms; /* when that was */
+};
+
+static struct log_store *store; /* one a process, which outlives the collector */
+
+void delivery_log_keep_in(struct log_store *kept)
+{
+    store = kept;
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- what can be seen ---- */
+
+static void set_part(const struct delivery_log *self, enum label_part part, bool is_seen)
+{
+    tally_gauge_set(self->tally, gauge_observable + (unsigned)part, is_seen);
+}
+
+static void show_parts(const struct delivery_log *self, bool is_read)
+{
+    enum mta_kind kind = self->counter.kind;
+    set_part(self, part_delivery_log, is_read);
+    set_part(self, part_delivery_stages, is_read && (kind == mta_kind_postfix || kind == mta_kind_auto));
+    set_part(self, part_scanner_log, is_read && self->counter.settings->spam_scanner == (int64_t)scanner_log);
+}
+
+/* ---- a place ---- */
+
+static void take(struct delivery_log *self, const struct log_entry *entry)
+{
+    if (entry->lost > 0)
+        tally_add(self->counter.tally, SERIES_0(log_lines_lost_total), entry->lost);
+    else if (entry->is_cut)
+        log_count_cut(&self->counter);
+    else if (entry->program == NULL)
+        log_count_text(&self->counter, entry->text, entry->length);
+    else
+        log_count_line(&self->counter, &(struct log_line){.time_us = entry->time_us,
+                                                          .program = {entry->program, strlen(entry->program)},
+                                                          .pid = entry->pid,
+                                                          .message = {entry->text, entry->length}});
+}
+
+/* Takes what there is until then; *lines grows with them. */
+static bool read_place(struct delivery_log *self, struct place *place, int64_t until_ms, uint64_t *lines,
+                       struct failure *failure)
+{
+    struct log_entry entry;
+    if (place->source == NULL)
+        place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
+    if (place->source == NULL)
+        return false;
+    self->counter.memory->exim.file = place->exim_file;
+    for (unsigned turn = 1;; turn++) {
+        enum log_next next = log_source_next(place->source, &entry, failure);
+        if (next == log_next_none)
+            return true;
+        if (next == log_next_failed)
+            return false;
+        if (next == log_next_entry) {
+            take(self, &entry);
+            ++*lines;
+        }
+        if (turn % LINES_BETWEEN_LOOKS == 0 && tally_clock_ms() >= until_ms) {
+            self->is_behind = true;
+            return true;
+        }
+    }
+}
+
+/* A position may change where no line was read: a file that has nothing in it yet, or was rotated. */
+static bool keep_position(struct delivery_log *self, const struct place *place, struct failure *failure)
+{
+    char position[LOG_POSITION_BYTES];
+    const char *before = log_store_position(store, place->name);
+    if (place->source == NULL)
+        return true;
+    log_source_position(place->source, position);
+    if (before != NULL && strcmp(before, position) == 0)
+        return true;
+    self->uncommitted = self->unsaved = true;
+    return log_store_set_position(store, place->name, position) ||
+           fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
+}
+
+/* ---- a run ---- */
+
+static bool save(struct delivery_log *self, struct failure *failure)
+{
+    if (!self->unsaved || tally_clock_ms() - self->saved_ms < SAVE_MS)
+        return true;
+    self->saved_ms = tally_clock_ms();
+    self->unsaved = false;
+    return log_store_save(store, false, failure);
+}
+
+static void show_lag(const struct delivery_log *self, uint64_t lines)
+{
+    int64_t lag_us = self->counter.clock.now_us - self->counter.last_us;
+    if (lines > 0 && self->counter.last_us > 0)
+        tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
+}
+
+/* What was read and where is kept even where one of the places failed. */
+static bool run(void *context, struct failure *failure)
+{
+    struct delivery_log *self = context;
+    int64_t until_ms = tally_clock_ms() + RUN_MS;
+    uint64_t lines = 0;
+    size_t well = 0;
+    bool good = true;
+    self->is_behind = false;
+    self->counter.clock.now_us = now_us();
+    for (size_t i = 0; i < self->count; i++)
+        well += read_place(self, &self->places[i], until_ms, &lines, failure);
+    for (size_t i = 0; i < self->count; i++)
+        good = keep_position(self, &self->places[i], failure) && good;
+    show_parts(self, well > 0);
+    if (self->uncommitted && log_store_commit(store, self->tally, failure))
+        self->uncommitted = false;
+    good = good && !self->uncommitted;
+    show_lag(self, lines);
+    return save(self, failure) && good && well == self->count;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    size_t length = strlen(name), end_length = strlen(end);
+    return length >= end_length && strcmp(name + length - end_length, end) == 0;
+}
+
+static void add_place(struct delivery_log *self, const char *name)
+{
+    struct place *place = &self->places[self->count++];
+    strcpy(place->name, name);
+    place->exim_file = ends_in(name, "rejectlog")  ? log_exim_reject
+                       : ends_in(name, "paniclog") ? log_exim_panic
+                                                   : log_exim_main;
+}
+
+static void *open_log(const struct settings *settings, const struct tally *tally, struct failure *failure)
+{
+    struct log_places chosen = settings->collector_logs;
+    struct delivery_log *self = calloc(1, sizeof *self);
+    struct log_memory *memory = log_store_memory(store, sizeof *memory);
+    if (self == NULL || memory == NULL) {
+        free(self);
+        fail(failure, EX_OSERR, "no memory");
+        return NULL;
+    }
+    if (chosen.automatic)
+        log_source_choose(settings, &chosen);
+    self->tally = tally;
+    self->counter.kind = (enum mta_kind)settings->mta_kind;
+    self->counter.settings = settings;
+    self->counter.tally = log_store_counting(store);
+    self->counter.memory = memory;
+    for (uint32_t i = 0; i < chosen.count; i++)
+        add_place(self, chosen.files[i]);
+    if (chosen.journal)
+        add_place(self, LOG_JOURNAL);
+    show_parts(self, false);
+    return self;
+}
+
+static int64_t pause_ms(const void *context)
+{
+    return ((const struct delivery_log *)context)->is_behind ? 0 : PAUSE_MS;
+}
+
+static void close_log(void *context)
+{
+    struct delivery_log *self = context;
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->places[i].source != NULL)
+            log_source_close(self->places[i].source);
+    }
+    free(self);
+}
+
+const struct collector collect_log = {
+    .name = collector_log,
+    .deadline_ms = DEADLINE_MS,
+    .open = open_log,
+    .run = run,
+    .pause_ms = pause_ms,
+    .close = close_log,
+};

@@ -1,0 +1,590 @@
+/* exporter/collect/log_file.c and log_position.c: every line of a log once, whatever is done to the file and whenever we are killed. */
+#include "exporter/collect/log_position.h"
+#include "exporter/collect/log_source.h"
+#include "tests/unit/collect_stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static struct log_source *source;
+static char path[128], position[LOG_POSITION_BYTES];
+
+static int begin(void **state)
+{
+    int status = stage_set_up(state);
+    snprintf(path, sizeof path, "%s/mail.log", stage.folder);
+    source = NULL;
+    return status;
+}
+
+static int end(void **state)
+{
+    if (source != NULL)
+        log_source_close(source);
+    return stage_tear_down(state);
+}
+
+/* Without an open descriptor: each write is one of a logger that opens, appends and closes. */
+static void append_bytes(const char *name, const char *text, size_t length)
+{
+    int fd = open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, length), (ssize_t)length);
+    close(fd);
+}
+
+static void append(const char *name, const char *text)
+{
+    append_bytes(name, text, strlen(text));
+}
+
+static void open_at(const char *text)
+{
+    source = log_source_open(path, text, &stage.failure);
+    assert_non_null(source);
+}
+
+/* Killed: nothing but the position is left of it. */
+static void restart(void)
+{
+    log_source_position(source, position);
+    log_source_close(source);
+    open_at(position);
+}
+
+static enum log_next take(struct log_entry *entry)
+{
+    enum log_next got;
+    do
+        got = log_source_next(source, entry, &stage.failure);
+    while (got == log_next_busy);
+    return got;
+}
+
+static void expect_nothing(void)
+{
+    struct log_entry entry;
+    assert_int_equal(take(&entry), log_next_none);
+    assert_int_equal(take(&entry), log_next_none);
+}
+
+/* The lines that are to come, with blanks between them; then there are no more. */
+static void expect_lines(const char *expected)
+{
+    char found[4096] = "";
+    struct log_entry entry;
+    enum log_next got;
+    while ((got = take(&entry)) == log_next_entry) {
+        assert_int_equal(strlen(entry.text), entry.length);
+        assert_null(entry.program);
+        strcat(strcat(found, *found == '\0' ? "" : " "), entry.text);
+        assert_true(strlen(found) < sizeof found - 256);
+    }
+    assert_int_equal(got, log_next_none);
+    assert_string_equal(found, expected);
+}
+
+static void expect_line(const char *expected)
+{
+    struct log_entry entry;
+    assert_int_equal(take(&entry), log_next_entry);
+    assert_string_equal(entry.text, expected);
+}
+
+/* Files get times that differ, as in life: the kernel's clock for them goes on. */
+static void tick(void)
+{
+    struct timespec before, now, moment = {.tv_nsec = 500 * 1000};
+    clock_gettime(CLOCK_REALTIME_COARSE, &before);
+    do {
+        nanosleep(&moment, NULL);
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    } while (now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[65536];
+    FILE *in = fopen(from, "r");
+    assert_non_null(in);
+    size_t length = fread(bytes, 1, sizeof bytes, in);
+    fclose(in);
+    append_bytes(to, bytes, length);
+}
+
+static void copy_and_truncate(void)
+{
+    copy_file("mail.log", "mail.log.1");
+    tick();
+    assert_int_equal(truncate("mail.log", 0), 0);
+}
+
+/* ---- one file ---- */
+
+static void test_first_start(void **state)
+{
+    (void)state;
+    append("mail.log", "1\n2\nhalf");
+    open_at(NULL);
+    expect_nothing();
+    append("mail.log", "-3\n4\n");
+    expect_lines("half-3 4");
+    restart();
+    expect_nothing();
+    append("mail.log", "5\n");
+    expect_lines("5");
+}
+
+static void test_beginning(void **state)
+{
+    (void)state;
+    append("mail.log.1", "0\n");
+    tick();
+    append("mail.log", "1\n2\n");
+    open_at("");
+    expect_line("1");
+    restart();
+    expect_lines("2");
+}
+
+/* One that is not there is waited for, and read from its beginning; also over a restart. */
+static void test_appears(void **state)
+{
+    (void)state;
+    append("mail.log.1", "of old\n");
+    open_at(NULL);
+    expect_nothing();
+    restart();
+    expect_nothing();
+    append("mail.log", "");
+    expect_nothing();
+    append("mail.log", "1\n2");
+    expect_lines("1");
+    restart();
+    append("mail.log", "\n");
+    expect_lines("2");
+}
+
+static void test_partial_lines(void **state)
+{
+    (void)state;
+    append("mail.log", "");
+    open_at(NULL);
+    append("mail.log", "a");
+    expect_nothing();
+    restart();
+    append("mail.log", "b");
+    expect_nothing();
+    append("mail.log", "c\n\nd");
+    expect_line("abc");
+    expect_lines("");
+    restart();
+    append("mail.log", "e\n");
+    expect_lines("de");
+}
+
+static void test_long_lines(void **state)
+{
+    static char text[3 * 65536];
+    struct log_entry entry;
+    (void)state;
+    append("mail.log", "");
+    open_at(NULL);
+    memset(text, 'x', sizeof text);
+    append_bytes("mail.log", text, LOG_LINE_MAX - 1);
+    append("mail.log", "\n");
+    append_bytes("mail.log", text, LOG_LINE_MAX);
+    append("mail.log", "\n");
+    append_bytes("mail.log", text, sizeof text);
+    assert_int_equal(take(&entry), log_next_entry);
+    assert_false(entry.is_cut);
+    assert_int_equal(entry.length, LOG_LINE_MAX - 1);
+    assert_int_equal(take(&entry), log_next_entry);
+    assert_true(entry.is_cut);
+    assert_int_equal(entry.length, LOG_LINE_MAX - 1);
+    expect_nothing();
+    restart(); /* in the middle of one: it is read again */
+    expect_nothing();
+    append("mail.log", "y\nz\n");
+    assert_int_equal(take(&entry), log_next_entry);
+    assert_true(entry.is_cut);
+    assert_int_equal(entry.text[0], 'x');
+    expect_line("z");
+    restart();
+    expect_nothing();
+}
+
+/* Kept by its length, not by its end. */
+static void test_nuls(void **state)
+{
+    struct log_entry entry;
+    (void)state;
+    append("mail.log", "");
+    open_at(NULL);
+    append_bytes("mail.log", "\0\0a\0b\n", 6);
+    assert_int_equal(take(&entry), log_next_entry);
+    assert_int_equal(entry.length, 3);
+    assert_memory_equal(entry.text, "a\0b", 4);
+    expect_nothing();
+    restart();
+    expect_nothing();
+}
+
+static void test_unreadable(void **state)
+{
+    struct log_entry entry;
+    (void)state;
+    assert_int_equal(mkdir("mail.log", 0755), 0);
+    assert_null(log_source_open(path, NULL, &stage.failure));
+    assert_non_null(strstr(stage.failure.text, path));
+    rmdir("mail.log");
+    if (geteuid() == 0)
+        skip();
+    append("mail.log", "1\n");
+    chmod("mail.log", 0);
+    assert_null(log_source_open(path, NULL, &stage.failure));
+    assert_int_equal(stage.failure.status, EX_NOPERM);
+    open_at("");
+    assert_int_equal(take(&entry), log_next_failed);
+    assert_int_equal(stage.failure.status, EX_NOPERM);
+    chmod("mail.log", 0644);
+    expect_lines("1");
+}
+
+/* ---- rotation by renaming ---- */
+
+static void test_rename(void **state)
+{
+    (void)state;
+    append("mail.log", "1\n");
+    open_at(NULL);
+    append("mail.log", "2\n");
+    expect_lines("2");
+    append("mail.log", "3\n4");
+    rename("mail.log", "mail.log.1");
+    expect_lines("3");
+    append("mail.log", "");          /* logrotate's create */
+    append("mail.log.1", "5\n6\n7"); /* syslog has not opened the new one yet */
+    expect_lines("45 6");
+    restart();
+    tick();
+    append("mail.log", "8\n");
+    expect_lines("7 8");
+    restart();
+    expect_nothing();
+    append("mail.log", "9\n");
+    expect_lines("9");
+}
+
+/* We are away while it is rotated, once to four times; the oldest of them was where we were. */
+static void test_renamed_while_away(void **state)
+{
+    (void)state;
+    for (int rotations = 1; rotations <= 4; rotations++) {
+        char expected[64] = "2", line[8], from[32], to[32];
+        append("mail.log", "1\n");
+        open_at(NULL);
+        append("mail.log", "2\n");
+        log_source_position(source, position);
+        log_source_close(source);
+        for (int i = 0; i < rotations; i++) {
+            tick();
+            for (int number = i + 1; number >= 1; number--) {
+                snprintf(from, sizeof from, number == 1 ? "mail.log" : "mail.log.%d", number - 1);
+                snprintf(to, sizeof to, "mail.log.%d", number);
+                rename(from, to);
+            }
+            snprintf(line, sizeof line, "%d\n", 3 + i);
+            append("mail.log", line);
+            snprintf(expected + strlen(expected), 8, " %d", 3 + i);
+        }
+        open_at(position);
+        expect_lines(expected);
+        expect_nothing();
+        append("mail.log", "9\n");
+        expect_lines("9");
+        log_source_close(source);
+        source = NULL;
+        for (int number = 1; number <= 4; number++) {
+            snprintf(from, sizeof from, "mail.log.%d", number);
+            remove(from);
+        }
+        remove("mail.log");
+        tick();
+    }
+}
+
+/* A date for a name; older ones and compressed ones beside it; the file of another log. */
+static void test_dates(void **state)
+{
+    (void)state;
+    append("mail.log-20261101", "old\n");
+    tick();
+    append("mail.log", "1\n");
+    open_at(NULL);
+    append("mail.log", "2\n");
+    expect_lines("2");
+    log_source_position(source, position);
+    log_source_close(source);
+    append("mail.log", "3\n");
+    rename("mail.log", "mail.log-20261119");
+    tick();
+    append("mail.log-20261118.gz", "no\n");
+    append("mail.log.err", "no\n");
+    append("mail.log-20261120.tmp", "no\n");
+    append("mail.log2", "no\n");
+    append("mail.log", "4\n");
+    open_at(position);
+    expect_lines("3 4");
+}
+
+/* What we had read last has gone: what was written since is read. */
+static void test_gone(void **state)
+{
+    (void)state;
+    append("mail.log", "1\n");
+    open_at(NULL);
+    append("mail.log", "2\n");
+    expect_lines("2");
+    log_source_position(source, position);
+    log_source_close(source);
+    rename("mail.log", "mail.log.2.gz"); /* as if it were */
+    tick();
+    append("mail.log.1", "3\n");
+    tick();
+    append("mail.log", "4\n");
+    open_at(position);
+    expect_lines("3 4");
+}
+
+/* The new file has the inode number of the one before: it must not be gone on with in its middle. */
+static void test_inode_reuse(void **state)
+{
+    struct stat before, after = {.st_ino = 0};
+    (void)state;
+    append("mail.log", "Nov 19 1\n");
+    open_at(NULL);
+    log_source_position(source, position);
+    log_source_close(source);
+    assert_int_equal(stat("mail.log", &before), 0);
+    for (int i = 0; i < 50 && after.st_ino != before.st_ino; i++) {
+        remove("mail.log");
+        tick();
+        append("mail.log", "Nov 20 1\nNov 20 2\n");
+        assert_int_equal(stat("mail.log", &after), 0);
+    }
+    if (after.st_ino != before.st_ino) { /* a file system that does not: then the position is made to */
+        struct log_position made;
+        assert_true(log_position_read(position, &made));
+        made.inode = (uint64_t)after.st_ino;
+        log_position_write(&made, position);
+    }
+    open_at(position);
+    expect_lines("Nov 20 1 Nov 20 2");
+}
+
+/* ---- rotation by copying and cutting ---- */
+
+static void test_truncate(void **state)
+{
+    (void)state;
+    append("mail.log", "Nov 19 1\n");
+    open_at(NULL);
+    append("mail.log", "Nov 19 2\n");
+    expect_lines("Nov 19 2");
+    append("mail.log", "Nov 19 3\n"); /* is in the copy alone */
+    copy_and_truncate();
+    expect_lines("Nov 19 3");
+    append("mail.log", "Nov 20 4\n");
+    expect_lines("Nov 20 4");
+    restart();
+    expect_nothing();
+}
+
+static void test_truncated_while_away(void **state)
+{
+    (void)state;
+    append("mail.log", "Nov 19 1\n");
+    open_at(NULL);
+    append("mail.log", "Nov 19 2\nNov 19 3\n");
+    expect_line("Nov 19 2");
+    log_source_position(source, position);
+    log_source_close(source);
+    copy_and_truncate();
+    append("mail.log", "Nov 20 4\nNov 20 5\nNov 20 6\nNov 20 7\n"); /* longer than it was */
+    open_at(position);
+    expect_line("Nov 19 3");
+    restart();
+    expect_lines("Nov 20 4 Nov 20 5 Nov 20 6 Nov 20 7");
+}
+
+/* Written anew beyond where we were, between two looks, and no copy is left. */
+static void test_rewritten(void **state)
+{
+    (void)state;
+    append("mail.log", "Nov 19 1\n");
+    open_at(NULL);
+    expect_nothing();
+    assert_int_equal(truncate("mail.log", 0), 0);
+    append("mail.log", "Nov 20 1\nNov 20 2\nNov 20 3\n");
+    expect_lines("Nov 20 1 Nov 20 2 Nov 20 3");
+    assert_int_equal(truncate("mail.log", 0), 0);
+    expect_nothing();
+    restart();
+    expect_nothing();
+    append("mail.log", "4\n");
+    expect_lines("4");
+}
+
+/* A writer that does not append goes on where it was: a hole is before its line. */
+static void test_hole(void **state)
+{
+    (void)state;
+    int fd = open("mail.log", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(write(fd, "1\n2\n", 4), 4);
+    assert_int_equal(ftruncate(fd, 300000), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 300000);
+    assert_int_equal(write(fd, "3\n", 2), 2);
+    open_at("");
+    expect_lines("1 2 3");
+    assert_int_equal(ftruncate(fd, 0), 0);
+    expect_nothing();
+    assert_int_equal(write(fd, "4\n", 2), 2);
+    expect_lines("4");
+    restart();
+    assert_int_equal(write(fd, "5\n", 2), 2);
+    expect_lines("5");
+    close(fd);
+}
+
+/* ---- anything ---- */
+
+static unsigned dice(unsigned *seed, unsigned sides)
+{
+    return (unsigned)rand_r(seed) / 7 % sides;
+}
+
+/* What a day does to a log: lines in pieces, rotations of both kinds, kills. Every line comes once and in order. */
+static void play(unsigned seed, bool copies)
+{
+    unsigned written = 0, read = 0;
+    char line[32], from[32], to[32];
+    struct log_entry entry;
+    append("mail.log", "");
+    open_at(NULL);
+    for (int act = 0; act < 300; act++) {
+        unsigned what = dice(&seed, 20);
+        if (what < 9) {
+            snprintf(line, sizeof line, "line %u\n", ++written);
+            size_t half = dice(&seed, 3) == 0 ? dice(&seed, 5) : 0;
+            append_bytes("mail.log", line, half);
+            if (half > 0)
+                while (take(&entry) == log_next_entry)
+                    assert_int_equal(atoi(entry.text + 5), ++read);
+            append("mail.log", line + half);
+        } else if (what < 14) {
+            for (unsigned i = dice(&seed, 4); i > 0 && take(&entry) == log_next_entry; i--)
+                assert_int_equal(atoi(entry.text + 5), ++read);
+        } else if (what < 17) {
+            restart();
+        } else if (what == 17) {
+            tick();
+            for (int number = 9; number >= (copies ? 2 : 1); number--) {
+                snprintf(from, sizeof from, number == 1 ? "mail.log" : "mail.log.%d", number - 1);
+                snprintf(to, sizeof to, "mail.log.%d", number);
+                rename(from, to);
+            }
+            if (copies)
+                copy_and_truncate();
+            tick();
+            append("mail.log", "");
+        } else if (what == 18) {
+            tick();
+        }
+        if (copies) /* between two rotations we look: of what was cut away twice there is no mark */
+            while (what == 17 && take(&entry) == log_next_entry)
+                assert_int_equal(atoi(entry.text + 5), ++read);
+    }
+    while (take(&entry) == log_next_entry)
+        assert_int_equal(atoi(entry.text + 5), ++read);
+    assert_int_equal(read, written);
+    log_source_close(source);
+    source = NULL;
+}
+
+static void play_all(void **state, bool copies)
+{
+    enum { SEEDS = 6 };
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        if (seed > 1)
+            begin(state);
+        play(seed, copies);
+        if (seed < SEEDS)
+            end(state);
+    }
+}
+
+static void test_any_renames(void **state)
+{
+    play_all(state, false);
+}
+
+static void test_any_copies(void **state)
+{
+    play_all(state, true);
+}
+
+static void test_positions(void **state)
+{
+    static const char *const wrong[] = {"",
+                                        "file1",
+                                        "file1 1 2 3 4 5",
+                                        "file1 1 2 3 0 5 6 ",
+                                        "file2 1 2 3 0 5 6",
+
+                                        "file1 1 2 99999999999999999999 0 5 6",
+                                        "file1 1 2 2000 1025 5 6",
+                                        "s=aaecd73822254ca9960462e8c180d351;i=1"};
+    struct log_position one = {1, 2, 3, 3, 0xfedcba9876543210u, -7}, other;
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(log_position_read(wrong[i], &other));
+    log_position_write(&one, position);
+    assert_true(log_position_read(position, &other));
+    assert_memory_equal(&one, &other, sizeof one);
+    append("mail.log", "1\n");
+    open_at("garbage"); /* as none */
+    expect_nothing();
+    append("mail.log", "2\n");
+    expect_lines("2");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_first_start),
+        TEST(test_beginning),
+        TEST(test_appears),
+        TEST(test_partial_lines),
+        TEST(test_long_lines),
+        TEST(test_nuls),
+        TEST(test_unreadable),
+        TEST(test_rename),
+        TEST(test_renamed_while_away),
+        TEST(test_dates),
+        TEST(test_gone),
+        TEST(test_inode_reuse),
+        TEST(test_truncate),
+        TEST(test_truncated_while_away),
+        TEST(test_rewritten),
+        TEST(test_hole),
+        TEST(test_any_renames),
+        TEST(test_any_copies),
+        TEST(test_positions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
