@@ -104,15 +104,11 @@ static void add(struct queue_places *places, struct queue_place place, const cha
         add_one(places, &place, pattern);
         return;
     }
-    place.is_optional = true; /* gone since it was found */
+    place.is_optional = true; /* gone since it was found, or a link to something else */
     if (glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
         return;
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        char inside[QUEUE_PATH_BYTES];
-        if (snprintf(inside, sizeof inside, "%s/.", found.gl_pathv[i]) < (int)sizeof inside &&
-            (access(inside, F_OK) == 0 || errno == EACCES))
-            add_one(places, &place, found.gl_pathv[i]);
-    }
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add_one(places, &place, found.gl_pathv[i]);
     globfree(&found);
 }
 

@@ -274,6 +274,28 @@ static void test_unreadable(void **state)
     free(self);
 }
 
+/* A queue of which a part cannot be seen is not seen, and quarantined messages could be there, too; other queues are. */
+static void test_part_of_a_queue(void **state)
+{
+    (void)state;
+    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue\nQslow, P=%s/gone\n", spool, spool);
+    put_config("submit.cf", "O QueueDirectory=%s/clientmqueue\n", spool);
+    spool_put_text("mqueue/qf5AK100000001", "T1\n");
+    spool_put_text("clientmqueue/qf5AK100000001", "T1\n");
+    configure(mta_kind_sendmail, "sendmail.cf");
+    struct queue_collector *self = open_queues(&settings, &tally, &failure);
+    assert_non_null(self);
+    assert_false(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_quarantined), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_clientmqueue), 1);
+    spool_put_text("gone/qf5AK100000001", "T1\n");
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), 2);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_quarantined), 0);
+    free(self);
+}
+
 /* Without an MTA there are the operator's queues, or a sentence. */
 static void test_no_mta(void **state)
 {
@@ -323,7 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
                                        TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
-                                       TEST(test_unreadable),     TEST(test_no_mta),          TEST(test_pause),
-                                       TEST(test_shares)};
+                                       TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_no_mta),
+                                       TEST(test_pause),          TEST(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
