@@ -1,4 +1,5 @@
-"""What reading a delivery log costs, beside what pflogsumm takes for the same: a log as a busy Postfix writes it, made here."""
+"""What reading a delivery log costs, beside what pflogsumm takes for the same: a log as a busy Postfix writes it, made
+here."""
 
 import random
 import resource
@@ -13,10 +14,12 @@ LINES_A_SECOND = 25
 LETTERS = "BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz0123456789"
 REFUSALS = [
     "550 5.1.1 <x{0}@example.org>: Recipient address rejected: User unknown in local recipient table",
-    "554 5.7.1 Service unavailable; Client host [192.0.2.{0}] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.{0}",
+    "554 5.7.1 Service unavailable; Client host [192.0.2.{0}] blocked using zen.spamhaus.org; "
+    "https://www.spamhaus.org/query/ip/192.0.2.{0}",
     "554 5.7.1 <joe{0}@example.net>: Relay access denied",
     "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.{0}]",
-    "450 4.2.0 <x{0}@example.org>: Recipient address rejected: Greylisted, see http://postgrey.schweikert.ch/help/example.org.html",
+    "450 4.2.0 <x{0}@example.org>: Recipient address rejected: Greylisted, "
+    "see http://postgrey.schweikert.ch/help/example.org.html",
 ]
 
 
@@ -28,12 +31,14 @@ class Log:
         self.lines = 0
         self.counts = dict.fromkeys(("sent", "deferred", "bounced", "rejected"), 0)
         self.random = random.Random(1)
-        self.reasons = [line.split("\t")[0] for line in (TOP / "tests/data/delivery_texts.tsv").read_text().splitlines()[2:]]
+        texts = (TOP / "tests/data/delivery_texts.tsv").read_text().splitlines()
+        self.reasons = [line.split("\t")[0] for line in texts if not line.startswith("#")]
 
     def say(self, service, text):
         second = self.lines // LINES_A_SECOND
         day, hour, minute = second // 86400 + 1, second // 3600 % 24, second // 60 % 60
-        self.out.write(f"Nov {day:2} {hour:02}:{minute:02}:{second % 60:02} mx1 postfix/{service}[{1000 + self.lines % 977}]: {text}\n")
+        time = f"Nov {day:2} {hour:02}:{minute:02}:{second % 60:02}"
+        self.out.write(f"{time} mx1 postfix/{service}[{1000 + self.lines % 977}]: {text}\n")
         self.lines += 1
 
     def session(self):
@@ -118,4 +123,10 @@ def measure(folder, lines, progress):
     path.unlink()
     million = log.lines / 1_000_000
     ours, theirs = statistics.median(ours) / million, min(theirs) / million
-    return {"lines": log.lines, "bytes": size, "seconds_per_million": ours, "pflogsumm_per_million": theirs, "ratio": ours / theirs}
+    return {
+        "lines": log.lines,
+        "bytes": size,
+        "seconds_per_million": ours,
+        "pflogsumm_per_million": theirs,
+        "ratio": ours / theirs,
+    }

@@ -169,6 +169,9 @@ static const struct row rejects[] = {
      "used: log_rejects rcpt greylist"},
     {"postfix/smtpd", "NOQUEUE: reject: RCPT" CLIENT "450 4.7.1 our own words for it" FROM,
      "used: log_rejects rcpt auth_required"}, /* reject_texts */
+    {"postfix/smtpd",
+     "NOQUEUE: reject: RCPT" CLIENT "450 4.7.1 <x@example.org>: Recipient address rejected: Rate limit exceeded" FROM,
+     "used: log_rejects rcpt rate, log_limits"},
     {"postfix/smtpd", "4F2A31C0D5: reject: RCPT" CLIENT "452 4.3.1 Insufficient system storage" FROM,
      "used: log_rejects rcpt other"},
     {"postfix/smtpd",
