@@ -99,7 +99,6 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
         if (next == log_next_failed)
             return false;
         if (next == log_next_entry) {
-            self->counter.exim.file = log_exim_file_of(place->name);
             take(self, &entry);
             ++*lines;
         }
@@ -165,19 +164,11 @@ static bool run(void *context, struct failure *failure)
     return save(self, failure) && good && well == self->count;
 }
 
-static bool ends_in(const char *name, const char *end)
-{
-    size_t length = strlen(name), end_length = strlen(end);
-    return length >= end_length && strcmp(name + length - end_length, end) == 0;
-}
-
 static void add_place(struct delivery_log *self, const char *name)
 {
     struct place *place = &self->places[self->count++];
     strcpy(place->name, name);
-    place->exim_file = ends_in(name, "rejectlog")  ? log_exim_reject
-                       : ends_in(name, "paniclog") ? log_exim_panic
-                                                   : log_exim_main;
+    place->exim_file = log_exim_file_of(name);
 }
 
 static void *open_log(const struct settings *settings, const struct tally *tally, struct failure *failure)
