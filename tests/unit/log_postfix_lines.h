@@ -62,6 +62,10 @@ static const struct row deliveries[] = {
      "reply to RCPT TO))",
      "used: deliveries external bounced, delivery_problems user_unknown bounced, delivery_codes 5.1.1 bounced"},
     {"postfix/smtp",
+     "4F2A31C0D5: to=<\"a\\\"b>, relay=x\"@own.example>, relay=mx[192.0.2.44]:25, delay=0, delays=0/0/0/0, dsn=2.0.0, "
+     "status=sent (250 Ok)",
+     SENT("internal", "0.1") FAST "delivery_codes 2.0.0 sent"},
+    {"postfix/smtp",
      "4F2A31C0D5: to=<joe@example.com>, relay=none, delay=30, delays=0/0/30/0, dsn=4.4.1, status=deferred (connect to "
      "mx.example.com[192.0.2.44]:25: Connection timed out)",
      "used: deliveries external deferred, delivery_problems connection_timeout deferred, delivery_codes 4.4.1 "
@@ -278,6 +282,8 @@ static const struct row events[] = {
     {"postfix/smtpd", "warning: unknown[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
      "used: log_auth_failures, log_problems warning"},
     {"postfix/smtpd", "warning: unknown[192.0.2.1]: SASL LOGIN authentication aborted", "used: log_problems warning"},
+    {"postfix/smtpd", "warning: proxy 127.0.0.1:10024 rejected \"AUTH\": \"535 5.7.8 authentication failed\"",
+     "used: log_problems warning"},
     {"postfix/smtpd", "warning: SASL authentication failure: Password verification failed",
      "used: log_problems warning"},
     {"postfix/smtpd", "warning: Connection rate limit exceeded: 31 from unknown[192.0.2.1] for service smtp",

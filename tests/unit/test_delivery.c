@@ -166,6 +166,7 @@ static void test_codes(void **state)
         {"554 5.7.1", "5.7.1"},
         {"v4.2.1 and 14.2.1, 4.2.1x 4.2.1.9", "4.2.1"},
         {"v4.2.1 and 14.2.1, 4.2.1.9", "other"},
+        {"host mx[192.4.2.1] said: no", "other"},
         {"5.7.606", "other"},
         {"5.1.1234", "other"},
         {"5.1.", "other"},
@@ -220,6 +221,7 @@ static void test_destinations(void **state)
         {HOP("example.com", "relay.Example.NET", "192.0.2.4", 25, false), destination_internal},
         {HOP("notexample.net", "mx", "192.0.2.4", 25, false), destination_external},
         {HOP("lists.example", "mx", "192.0.2.4", 25, false), destination_local},
+        {HOP("lists.example.", "mx", "192.0.2.4", 25, false), destination_local},
         {HOP("x.lists.example", "mx", "192.0.2.4", 25, false), destination_external},
         {HOP("example.com", "archive.example", "192.0.2.4", 2525, false), destination_internal}, /* with a port */
         {HOP("example.com", "archive.example", "192.0.2.4", 25, false), destination_external},
