@@ -21,7 +21,8 @@ def counts_of(log, configuration, kind="postfix"):
 
 def without_times(counts):
     """Without times, and without what Postfix may say more or less of in another run."""
-    return {series: value for series, value in counts.items() if not name_of(series).startswith(tuple(map(metric, TIMES)))}
+    names = tuple(map(metric, TIMES))
+    return {series: value for series, value in counts.items() if not name_of(series).startswith(names)}
 
 
 def lines_of(counts):
