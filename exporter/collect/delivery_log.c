@@ -5,10 +5,13 @@
 #include "exporter/collect/log_count.h"
 #include "exporter/collect/log_source.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     PLACES_MOST = LOG_FILES_MAX + 1,
@@ -34,6 +37,7 @@ struct delivery_log {
     bool uncommitted; /* something was read since the last commit */
     bool unsaved;     /* the same since the last save */
     int64_t saved_ms; /* when that was */
+    uint64_t told;    /* lines that were not understood, of which people can read */
 };
 
 static struct log_store *store; /* one a process, which outlives the collector */
@@ -126,6 +130,26 @@ static bool keep_position(struct delivery_log *self, const struct place *place, 
 
 /* ---- a run ---- */
 
+/* For people, and nothing hangs on it: the last lines that were not understood, the oldest first, in run_directory/unparsed. */
+static void tell_unparsed(struct delivery_log *self)
+{
+    const struct log_unparsed *unparsed = &self->counter.memory->unparsed;
+    char path[SETTINGS_PATH_MAX + 16];
+    uint64_t first = unparsed->count < LOG_UNPARSED_KEPT ? 0 : unparsed->count - LOG_UNPARSED_KEPT;
+    if (unparsed->count == self->told)
+        return;
+    self->told = unparsed->count;
+    snprintf(path, sizeof path, "%s/unparsed", self->counter.settings->run_directory);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    for (uint64_t i = first; file != NULL && i < unparsed->count; i++)
+        fprintf(file, "%s\n", unparsed->lines[i % LOG_UNPARSED_KEPT]);
+    if (file != NULL)
+        fclose(file);
+    else if (fd >= 0)
+        close(fd);
+}
+
 static bool save(struct delivery_log *self, struct failure *failure)
 {
     if (!self->unsaved || tally_clock_ms() - self->saved_ms < SAVE_MS)
@@ -161,22 +185,15 @@ static bool run(void *context, struct failure *failure)
         self->uncommitted = false;
     good = good && !self->uncommitted;
     show_lag(self, lines);
+    tell_unparsed(self);
     return save(self, failure) && good && well == self->count;
-}
-
-static bool ends_in(const char *name, const char *end)
-{
-    size_t length = strlen(name), end_length = strlen(end);
-    return length >= end_length && strcmp(name + length - end_length, end) == 0;
 }
 
 static void add_place(struct delivery_log *self, const char *name)
 {
     struct place *place = &self->places[self->count++];
     strcpy(place->name, name);
-    place->exim_file = ends_in(name, "rejectlog")  ? log_exim_reject
-                       : ends_in(name, "paniclog") ? log_exim_panic
-                                                   : log_exim_main;
+    place->exim_file = log_exim_file_of(name);
 }
 
 static void *open_log(const struct settings *settings, const struct tally *tally, struct failure *failure)

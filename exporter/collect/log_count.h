@@ -10,12 +10,21 @@
 #include "exporter/collect/log_postfix.h"
 #include "exporter/collect/log_sendmail.h"
 
+enum { LOG_UNPARSED_KEPT = 10, LOG_UNPARSED_BYTES = 512 };
+
+/* The last lines that were not understood, for people: cut, and with a "?" for what cannot be printed. */
+struct log_unparsed {
+    uint64_t count; /* the next one is at count % LOG_UNPARSED_KEPT */
+    char lines[LOG_UNPARSED_KEPT][LOG_UNPARSED_BYTES];
+};
+
 /* What the parsers keep from line to line. Plain data: kept over restarts, too. */
 struct log_memory {
     struct log_postfix postfix;
     struct log_sendmail sendmail;
     struct log_exim exim; /* exim.file is to be set by whoever reads more than mainlog */
     struct log_mailscanner mailscanner;
+    struct log_unparsed unparsed;
 };
 
 /* Begins all zero but for the first four; what they point to outlives it. */

@@ -151,7 +151,8 @@ static void keep_deferred(struct log_sendmail *state, struct span queue_id, stru
         memset(&state->deferred[slot], 0, sizeof state->deferred[slot]);
     state->deferred[slot].queue_id = hash;
     state->deferred[slot].run = run;
-    state->deferred[slot].recipients[destination]++;
+    if (state->deferred[slot].recipients[destination] < UINT16_MAX)
+        state->deferred[slot].recipients[destination]++;
 }
 
 /* All that were deferred when the message was tried last; one to somewhere outside where that is not known. */

@@ -87,6 +87,8 @@ bool read_log(const char *file, enum mta_kind kind, const struct settings *setti
     if (fd < 0)
         return fail(failure, EX_NOINPUT, "%s: %s", file, strerror(errno));
     struct reader *reader = new_reader(kind, settings);
+    if (reader != NULL)
+        reader->memory.exim.file = log_exim_file_of(file);
     bool good =
         reader != NULL ? read_all(reader, fd, file, failure) : fail(failure, EX_OSERR, "no memory to read %s", file);
     if (good) {
