@@ -169,6 +169,17 @@ static void test_exim_places(void **state)
     configure(mta_kind_exim, "exim.conf");
     assert_true(find());
     assert_string_equal(directories_of(queue_input), "exim/input exim/slow/input");
+
+    /* The first message makes its directory. */
+    struct queue_collector *self = open_queues(&settings, &tally, &failure);
+    assert_non_null(self);
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_input), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_frozen), 0);
+    assert_int_equal(rename(in_spool("exim"), in_spool("away")), 0);
+    assert_false(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_input), GAUGE_ABSENT);
+    free(self);
 }
 
 static void test_own_places(void **state)
