@@ -49,6 +49,15 @@ bool exim_take_id(struct span *text, struct span behind, struct span *id)
     return false;
 }
 
+enum log_exim_file log_exim_file_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    if (strstr(name, "reject") != NULL)
+        return log_exim_reject;
+    return strstr(name, "panic") != NULL ? log_exim_panic : log_exim_main;
+}
+
 /* Its own logs bear no name; in syslog it is called exim or exim4, or as its program is. */
 static bool is_exim(struct span program)
 {

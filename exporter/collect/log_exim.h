@@ -9,7 +9,7 @@
 #include "conf/lib/tally.h"
 #include "exporter/collect/log_line.h"
 
-enum { LOG_EXIM_KEPT = 4096, LOG_EXIM_REFUSED = 1024, LOG_EXIM_TRANSPORTS = 64 };
+enum { LOG_EXIM_KEPT = 4096, LOG_EXIM_REFUSED = 2048, LOG_EXIM_TRANSPORTS = 64 };
 
 enum log_exim_file { log_exim_main, log_exim_reject, log_exim_panic };
 
@@ -21,7 +21,7 @@ struct log_exim {
         uint8_t destination; /* where it was deferred last: told again when it expires */
         bool failed;         /* for a recipient; a notice may follow */
     } messages[LOG_EXIM_KEPT];
-    struct {
+    struct log_exim_refused {
         uint32_t text;   /* a hash of the line */
         int32_t balance; /* how often more in mainlog than in rejectlog */
         int64_t time_us;
@@ -33,6 +33,9 @@ struct log_exim {
     int64_t offset_us; /* of the times in the log to those in message IDs: a zone; known since the first arrival */
     bool offset_known;
 };
+
+/* Which of its logs that is, by the name of the file. */
+enum log_exim_file log_exim_file_of(const char *path);
 
 enum label_line log_exim_count(struct log_exim *state, const struct settings *settings, const struct tally *tally,
                                const struct log_line *line);

@@ -14,7 +14,24 @@
 
 /* ---- refusals stand in two places ---- */
 
-enum { SAME_US = 2 * 1000000 }; /* two of the same text that are so near are the same, if one is of the other log */
+enum {
+    SAME_US = 2 * 1000000, /* two of the same text that are so near are the same, if one is of the other log */
+    NEIGHBOURS = 8
+};
+
+/* Where a line is kept, or from now on; the oldest of its neighbours gives way. */
+static struct log_exim_refused *place_of(struct log_exim *state, uint32_t hash, int64_t time_us)
+{
+    struct log_exim_refused *set = &state->refused[hash % LOG_EXIM_REFUSED / NEIGHBOURS * NEIGHBOURS], *oldest = set;
+    for (int i = 0; i < NEIGHBOURS; i++) {
+        if (set[i].text == hash && set[i].time_us <= time_us + SAME_US && set[i].time_us >= time_us - SAME_US)
+            return &set[i];
+        if (set[i].time_us < oldest->time_us)
+            oldest = &set[i];
+    }
+    *oldest = (struct log_exim_refused){.text = hash, .time_us = time_us};
+    return oldest;
+}
 
 /* Was this line counted when it was read in the other log? In syslog both are in one. */
 static bool was_told(const struct exim_reading *reading)
@@ -22,22 +39,14 @@ static bool was_told(const struct exim_reading *reading)
     const struct log_line *line = reading->line;
     uint64_t all = fnv1a(FNV1A_BEGINS, line->message.at, line->message.length);
     all = fnv1a(all, (const char *)&line->pid, sizeof line->pid);
-    const uint32_t hash = (uint32_t)(all ^ all >> 32);
-    const unsigned slot = hash % LOG_EXIM_REFUSED;
-    const int64_t apart = line->time_us - reading->state->refused[slot].time_us;
-    int32_t *balance = &reading->state->refused[slot].balance;
-    if (reading->state->refused[slot].text != hash || apart > SAME_US || apart < -SAME_US) {
-        reading->state->refused[slot].text = hash;
-        reading->state->refused[slot].time_us = line->time_us;
-        *balance = 0;
-    }
+    struct log_exim_refused *place = place_of(reading->state, (uint32_t)(all ^ all >> 32), line->time_us);
     if (line->program.length > 0) {
-        *balance = !*balance;
-        return *balance == 0;
+        place->balance = !place->balance;
+        return place->balance == 0;
     }
     const bool by_rejectlog = reading->state->file == log_exim_reject;
-    const bool told = by_rejectlog ? *balance > 0 : *balance < 0;
-    *balance += by_rejectlog ? -1 : 1;
+    const bool told = by_rejectlog ? place->balance > 0 : place->balance < 0;
+    place->balance += by_rejectlog ? -1 : 1;
     return told;
 }
 
@@ -56,12 +65,10 @@ static const struct stage {
     struct span what;
     enum label_where where;
 } stages[] = {
-    {SPAN_TEXT("RCPT "), where_rcpt},          {SPAN_TEXT("MAIL "), where_mail},
-    {SPAN_TEXT("EHLO"), where_helo},           {SPAN_TEXT("HELO"), where_helo},
-    {SPAN_TEXT("\"EHLO"), where_helo},         {SPAN_TEXT("\"HELO"), where_helo},
-    {SPAN_TEXT("connection "), where_connect}, {SPAN_TEXT("DATA"), where_data},
-    {SPAN_TEXT("AUTH "), where_helo},          {SPAN_TEXT("STARTTLS"), where_helo},
-    {SPAN_TEXT("VRFY "), where_helo},          {SPAN_TEXT("EXPN "), where_helo},
+    {SPAN_TEXT("RCPT "), where_rcpt},          {SPAN_TEXT("MAIL "), where_mail},   {SPAN_TEXT("EHLO"), where_helo},
+    {SPAN_TEXT("HELO"), where_helo},           {SPAN_TEXT("\"EHLO"), where_helo},  {SPAN_TEXT("\"HELO"), where_helo},
+    {SPAN_TEXT("connection "), where_connect}, {SPAN_TEXT("DATA"), where_data},    {SPAN_TEXT("AUTH "), where_helo},
+    {SPAN_TEXT("STARTTLS"), where_helo},       {SPAN_TEXT("VRFY "), where_helo},   {SPAN_TEXT("EXPN "), where_helo},
     {SPAN_TEXT("ETRN "), where_helo},          {SPAN_TEXT("XCLIENT"), where_helo},
 };
 
@@ -95,7 +102,7 @@ static enum label_line count_rejected(const struct exim_reading *reading, struct
         }
     }
     quoted_before(&text, SPAN(": "));
-    return add_reject(reading, where, text, class_other);
+    return add_reject(reading, where, text, where == where_helo ? class_helo : class_other);
 }
 
 /* "unqualified sender rejected: <…>", "SMTP protocol synchronization error (…): rejected …", "refused connection from …" */
@@ -142,8 +149,7 @@ enum label_line exim_reject(const struct exim_reading *reading, struct span text
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         struct span rest = text;
-        if (span_take(&rest, events[i].begin) &&
-            (events[i].then.length == 0 || span_find(rest, events[i].then) >= 0))
+        if (span_take(&rest, events[i].begin) && (events[i].then.length == 0 || span_find(rest, events[i].then) >= 0))
             return add(reading, events[i].total);
     }
     if (quoted_find(text, SPAN(" authenticator failed for ")) < text.length)

@@ -35,7 +35,6 @@ static const struct event {
     {SPAN_TEXT("Skipping queue run -- "), SERIES_0(log_limits_total)},
     {SPAN_TEXT("runqueue: Skipping queue run -- "), SERIES_0(log_limits_total)},
     {SPAN_TEXT("runqueue: Aborting queue run: "), SERIES_0(log_limits_total)},
-    {SPAN_TEXT("too many recipients"), SERIES_0(log_limits_total)},
     {SPAN_TEXT("Authentication-Warning: "), PROBLEM(warning)},
     {SPAN_TEXT("WARNING: "), PROBLEM(warning)},
     {SPAN_TEXT("Warning: "), PROBLEM(warning)},
@@ -48,11 +47,15 @@ static const struct event {
     {SPAN_TEXT("Losing "), PROBLEM(panic)}, /* "Losing ./qf…: savemail panic": the mail is put aside */
 };
 
-/* "SYSERR(USER): …": an error; behind it stands what the system says. The loss of a mail was told as such. */
+/* "SYSERR(USER): …": an error; behind it stands what the system says. A client that fell silent in the middle of a message is told as one,
+ * too; and the loss of a mail was told before. */
 static enum label_line count_syserr(const struct sendmail_reading *reading, struct span text)
 {
     if (span_find(text, SPAN("cannot save rejected email anywhere")) >= 0)
         return line_ignored;
+    if (span_find(text, SPAN("): collect: ")) > 0 &&
+        (span_find(text, SPAN("read timeout")) > 0 || span_find(text, SPAN("I/O error on connection from")) > 0))
+        return add(reading, SERIES_0(log_connections_lost_total));
     return add(reading, PROBLEM(error));
 }
 
@@ -67,6 +70,14 @@ static enum label_line count_named(const struct sendmail_reading *reading, struc
     return line_ignored;
 }
 
+/* As a client: the delivery tells it; in the middle of a message: an error is to follow. */
+static enum label_line count_timeout(const struct sendmail_reading *reading, struct span text)
+{
+    if (span_find(text, SPAN(" during client ")) > 0 || span_find(text, SPAN(" during message collect")) > 0)
+        return line_ignored;
+    return add(reading, SERIES_0(log_connections_lost_total));
+}
+
 static enum label_line count_event(const struct sendmail_reading *reading, struct span text)
 {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -75,9 +86,8 @@ static enum label_line count_event(const struct sendmail_reading *reading, struc
     }
     if (span_begins(text, SPAN("SYSERR(")))
         return count_syserr(reading, text);
-    if (span_begins(text, SPAN("timeout waiting for input from "))) /* as a client: the delivery tells it */
-        return span_find(text, SPAN(" during client ")) > 0 ? line_ignored
-                                                            : add(reading, SERIES_0(log_connections_lost_total));
+    if (span_begins(text, SPAN("timeout waiting for input from ")))
+        return count_timeout(reading, text);
     if (span_begins(text, SPAN("STARTTLS=")) && span_find(text, SPAN(", error: ")) > 0)
         return add(reading, PROBLEM(warning));
     return count_named(reading, text);

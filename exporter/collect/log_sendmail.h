@@ -1,7 +1,7 @@
 /* The log of sendmail, also of its queue runner and of its submissions. As log_postfix.h: one line at a time, used, ignored or unparsed.
  *
- * Submissions are handed to the server by SMTP on this host (mailer=relay to a loopback address): that is no delivery. What the server
- * refuses of a message as a whole without a ruleset or a milter (its size, say) sendmail does not log. */
+ * Submissions are handed to the server by SMTP on this host (mailer=relay to a loopback address): that is no delivery. What sendmail
+ * refuses for a size that was declared, or for its syntax, it does not log. */
 #ifndef EXPORTER_COLLECT_LOG_SENDMAIL_H
 #define EXPORTER_COLLECT_LOG_SENDMAIL_H
 
@@ -16,7 +16,8 @@ struct log_sendmail {
     struct {
         uint32_t queue_id; /* a hash of it */
         uint32_t run;      /* the priority, which changes with each run of the queue */
-        uint32_t recipients[destination_COUNT]; /* that were deferred in this run: those that expire, if the message does */
+        uint32_t
+            recipients[destination_COUNT]; /* that were deferred in this run: those that expire, if the message does */
     } deferred[LOG_SENDMAIL_KEPT];
 };
 

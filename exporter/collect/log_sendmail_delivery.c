@@ -81,7 +81,8 @@ static int64_t read_delay_us(struct span text)
         days = read_number(span_before(&text, '+'));
     int64_t hours = read_number(span_before(&text, ':')), minutes = read_number(span_before(&text, ':'));
     int64_t seconds = read_number(text);
-    if (days < 0 || days > 36500 || hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 60)
+    if (days < 0 || days > 36500 || hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 ||
+        seconds > 60)
         return DELIVERY_UNKNOWN;
     return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000000;
 }
@@ -150,7 +151,8 @@ static void keep_deferred(struct log_sendmail *state, struct span queue_id, stru
         memset(&state->deferred[slot], 0, sizeof state->deferred[slot]);
     state->deferred[slot].queue_id = hash;
     state->deferred[slot].run = run;
-    state->deferred[slot].recipients[destination]++;
+    if (state->deferred[slot].recipients[destination] < UINT16_MAX)
+        state->deferred[slot].recipients[destination]++;
 }
 
 /* All that were deferred when the message was tried last; one to somewhere outside where that is not known. */
@@ -170,7 +172,8 @@ static void count_expired(const struct sendmail_reading *reading, struct span qu
 static struct span domain_of(struct span address)
 {
     const char *at = address.length > 0 ? memrchr(address.at, '@', address.length) : NULL;
-    struct span domain = at != NULL ? span_behind(address, (size_t)(at + 1 - address.at)) : (struct span){address.at, 0};
+    struct span domain =
+        at != NULL ? span_behind(address, (size_t)(at + 1 - address.at)) : (struct span){address.at, 0};
     domain.length -= span_ends(domain, SPAN(">"));
     return domain;
 }
@@ -218,8 +221,7 @@ enum label_line sendmail_notice(const struct sendmail_reading *reading, struct s
         return line_ignored; /* a copy to the postmaster; the part of a message that goes to the members of a list */
     if (span_begins(text, SPAN("Warning: ")) || span_begins(text, SPAN("Return receipt")))
         return line_ignored;
-    if (span_begins(text, SPAN("Cannot send message for ")) ||
-        span_begins(text, SPAN("Cannot send message within ")))
+    if (span_begins(text, SPAN("Cannot send message for ")) || span_begins(text, SPAN("Cannot send message within ")))
         count_expired(reading, queue_id);
     tally_add(reading->tally, SERIES_0(bounces_sent_total), 1);
     return line_used;

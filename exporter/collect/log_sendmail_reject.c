@@ -5,6 +5,8 @@
  *     Milter: to=<ADDRESS>, reject=550 5.7.1 …                     also from=, helo=, data, cmd=data
  *     Milter: connect: host=…, addr=…, rejecting commands
  *     Milter (NAME): error connecting to filter: …
+ *     Too many recipients
+ *     message size (154053) exceeds maximum (100000)
  *     rejecting commands from NAME [ADDRESS] due to pre-greeting traffic after 5 seconds
  *
  * Beside "Milter: …, reject=" there may be a line "milter=NAME, …" of the same refusal, by LogLevel: that one is not counted. */
@@ -71,7 +73,7 @@ static const struct {
     struct span begin;
     enum label_where where;
 } stages[] = {
-    {SPAN_TEXT("to="), where_rcpt},  {SPAN_TEXT("from="), where_mail},    {SPAN_TEXT("helo="), where_helo},
+    {SPAN_TEXT("to="), where_rcpt},     {SPAN_TEXT("from="), where_mail},    {SPAN_TEXT("helo="), where_helo},
     {SPAN_TEXT("data"), where_message}, {SPAN_TEXT("cmd=data"), where_data}, {SPAN_TEXT("cmd="), where_helo},
 };
 
@@ -150,6 +152,10 @@ enum label_line sendmail_reject(const struct sendmail_reading *reading, struct s
         return count_milter(reading, text);
     if (is_early_talker(text) || span_begins(text, SPAN("tcpwrappers (")))
         return add_reject(reading, where_connect, text, class_client);
+    if (span_begins(text, SPAN("Too many recipients")))
+        return add_reject(reading, where_rcpt, text, class_rate);
+    if (span_begins(text, SPAN("message size (")) && span_find(text, SPAN(") exceeds maximum (")) > 0)
+        return add_reject(reading, where_message, text, class_policy);
     if (is_unknown_user(text))
         return add_reject(reading, where_rcpt, text, class_other);
     return line_ignored;

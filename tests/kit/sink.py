@@ -1,4 +1,4 @@
-"""A mail server for others to deliver to: what it answers goes by the recipient's local part, and it throws mail away."""
+"""A mail server to deliver to: what it answers goes by the recipient's local part, and it throws mail away."""
 
 import contextlib
 import socketserver

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 import yaml
-from documents import Manual, label_sets, metrics, options, sample_options, sources, table, uncommented_sample
+from documents import Manual, Sections, label_sets, metrics, options, sample_options, sources, table, uncommented_sample
 from kit.place import BUILD, SCRIPTS, TOP, Folder, program, server_program
 from kit.process import run
 
@@ -56,14 +56,13 @@ def test_manual_has_every_option():
 
 def printed(file):
     """What --print-config says: {path: text}."""
-    found, section = {}, ""
+    found, sections = {}, Sections()
     for line in run([program("milterscope"), "-c", file, "--print-config"]).splitlines():
-        name, text = line.strip().split(":", 1)
-        section = "" if not line.startswith(" ") else section
+        indent, name, text = re.fullmatch(r"( *)(\w+):(.*)", line).groups()
         if text:
-            found[section + name] = text.strip()
+            found[sections.path(indent, name)] = text.strip()
         else:
-            section = name + "."
+            sections.open(indent, name)
     return found
 
 

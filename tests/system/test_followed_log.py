@@ -151,3 +151,15 @@ def test_truncated(own_parts, seed):
         os.truncate(site.log.path, 0)
     site.log.write(b"".join(random.choices(LINES, k=100)))
     check_whole(site)
+
+
+def test_not_understood(own_parts, seed):
+    """The last ten are there for people to read, whatever they hold."""
+    site = followed(own_parts, "unparsed")
+    site.log.write(b"")
+    own_parts.start(Collector(site))
+    wait_seen(site)
+    site.log.write(b"".join(b"no time \x1b[31m%d\r\n" % i for i in range(12)) + b"x" * 2000 + b"\n")
+    check_whole(site)
+    told = (site.run_directory / "unparsed").read_bytes()
+    assert told == b"".join(b"no time ?[31m%d\n" % i for i in range(3, 12)) + b"x" * 511 + b"\n"
