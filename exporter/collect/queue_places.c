@@ -56,7 +56,19 @@ static void add_one(struct queue_places *places, const struct queue_place *place
     strcpy(fresh->directory, directory);
 }
 
-/* `pattern` may end in an asterisk, or hold one where it is not the operator's. */
+/* Where the directories that a pattern stands for cannot even be looked for, the one that they are in fails in their place. */
+static bool add_unreadable(struct queue_places *places, const struct queue_place *place, const char *pattern)
+{
+    char above[QUEUE_PATH_BYTES];
+    snprintf(above, sizeof above, "%.*s", (int)strcspn(pattern, "*"), pattern);
+    strrchr(above, '/')[1] = '\0';
+    if (eaccess(above, R_OK | X_OK) == 0)
+        return false;
+    add_one(places, place, above);
+    return true;
+}
+
+/* `pattern`: a path, in which an asterisk stands for any text. */
 static void add(struct queue_places *places, struct queue_place place, const char *pattern)
 {
     glob_t found;
@@ -64,9 +76,9 @@ static void add(struct queue_places *places, struct queue_place place, const cha
         add_one(places, &place, pattern);
         return;
     }
-    place.missing = queue_missing_says_nothing; /* gone since it was found, or a link to something else */
-    if (glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
+    if (add_unreadable(places, &place, pattern) || glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
         return;
+    place.missing = queue_missing_says_nothing; /* gone since it was found, or a link to something else */
     for (size_t i = 0; i < found.gl_pathc; i++)
         add_one(places, &place, found.gl_pathv[i]);
     globfree(&found);

@@ -307,6 +307,32 @@ static void test_part_of_a_queue(void **state)
     free(self);
 }
 
+/* Of a pattern nothing is found, since nothing may be read. */
+static void test_pattern_without_rights(void **state)
+{
+    bool is_root = geteuid() == 0;
+    (void)state;
+    if (is_root && (seteuid(65534) != 0 || seteuid(0) != 0))
+        skip();
+    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
+    spool_put_text("mqueue/q1/qf5AK100000001", "T1\n");
+    configure(mta_kind_sendmail, "sendmail.cf");
+    assert_int_equal(chmod(spool, 0755) + chmod(in_spool("sendmail.cf"), 0644) + chmod(in_spool("mqueue"), 0000), 0);
+    struct queue_collector *self = open_queues(&settings, &tally, &failure);
+    assert_non_null(self);
+    assert_int_equal(is_root ? seteuid(65534) : 0, 0);
+    bool good = run(self, &failure);
+    assert_int_equal(is_root ? seteuid(0) : 0, 0);
+    assert_int_equal(chmod(in_spool("mqueue"), 0700), 0);
+    assert_false(good);
+    assert_non_null(
+        strstr(failure.text, "/mqueue/ cannot be read: Permission denied; milterscope-collector is to run"));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT);
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), 1);
+    free(self);
+}
+
 /* Without an MTA there are the operator's queues, or a sentence. */
 static void test_no_mta(void **state)
 {
@@ -354,9 +380,10 @@ static void test_shares(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
-                                       TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
-                                       TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_no_mta),
-                                       TEST(test_pause),          TEST(test_shares)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
+        TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
+        TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_pattern_without_rights),
+        TEST(test_no_mta),         TEST(test_pause),           TEST(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
