@@ -55,7 +55,8 @@ void log_count_text(struct log_counter *counter, const char *text, size_t length
         length--;
     if (log_line_read(&counter->clock, text, length, &line))
         log_count_line(counter, &line);
-    else if (length == 0)
+    else if (length == 0 ||
+             counter->kind == mta_kind_exim) /* Exim quotes headers, and goes on in a second line, without a time */
         count(counter, line_ignored);
     else {
         keep_unparsed(counter, SPAN(""), (struct span){text, length});

@@ -8,7 +8,8 @@ static const int64_t SECOND_US = 1000000;
 
 ptrdiff_t span_find(struct span span, struct span text)
 {
-    const char *at = memmem(span.at, span.length, text.at, text.length);
+    const char *at =
+        span.length >= text.length && span.length > 0 ? memmem(span.at, span.length, text.at, text.length) : NULL;
     return at != NULL ? at - span.at : -1;
 }
 

@@ -77,7 +77,7 @@ static int64_t read_number(struct span text)
 static int64_t read_delay_us(struct span text)
 {
     int64_t days = 0;
-    if (memchr(text.at, '+', text.length) != NULL)
+    if (text.length > 0 && memchr(text.at, '+', text.length) != NULL)
         days = read_number(span_before(&text, '+'));
     int64_t hours = read_number(span_before(&text, ':')), minutes = read_number(span_before(&text, ':'));
     int64_t seconds = read_number(text);

@@ -8,8 +8,12 @@ import pytest
 from delivered import counts_of, lines_of, without_times, write_truth
 from kit.exim import Exim
 from kit.metrics import labels_of, name_of
+from kit.programs import Collector, Milterscope
+from kit.servers import Redis
 from kit.sink import Sink
+from kit.wait import wait_until
 from log_play import SITE
+from scope import site_in
 from truth import metric
 
 SELECTORS = {"default": "", "all": "log_selector = +all\n"}
@@ -65,3 +69,22 @@ def test_rejectlog(play, site):
     """The same refusals, and nothing else."""
     refusals = {series: n for series, n in play.expected.items() if "log_rejects" in series or "log_auth" in series}
     assert without_times(counts_of(play.exim.log("rejectlog"), site, "exim")) == refusals
+
+
+def test_both_at_once(own_parts, play, request):
+    """A collector that follows mainlog and rejectlog: what stands in both is counted once."""
+    site = site_in(own_parts, request.node.name.replace("[", "_").rstrip("]"), own_parts.start(Redis(own_parts.folder)).url)
+    logs = {name: site.folder.disk / name for name in ("mainlog", "rejectlog")}
+    site.write(collector={"logs": [str(path) for path in logs.values()]}, mta={"kind": "exim"}, **SITE)
+    milterscope = own_parts.start(Milterscope(site))
+    own_parts.start(Collector(site))
+    lines = 0
+    for name, path in logs.items():  # all that is written to a log that was not there is read
+        text = play.exim.log(name).read_text()
+        path.with_suffix(".new").write_text(text)
+        path.with_suffix(".new").rename(path)
+        lines += text.count("\n")
+    wait_until(lambda: sum(lines_of(milterscope.dump().counts()).values()) >= lines, f"{lines} lines are read")
+    counts = {series: value for series, value in milterscope.dump().counts().items() if value}
+    assert {series: counts.get(series, 0) for series in play.expected} == play.expected
+    assert "unparsed" not in lines_of(counts)

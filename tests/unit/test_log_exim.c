@@ -97,6 +97,11 @@ static const struct log_row rows[] = {
      line_used,
      {{DELIVERED(external, expired), 1}, {SERIES_0(bounces_sent_total), 1}}},
     {"1xUVMG-0002qQ-0X <= <> R=1xUVMF-0002qP-0W U=Debian-exim P=local S=1420", line_ignored, {{0}}},
+    {ID "== a@example.org R=dnslookup T=remote_smtp defer (111): Connection refused\n1xUVMG-0002qQ-0X <= <> "
+        "R=1xUVMF-0002qP-0W "
+        "U=Debian-exim P=local S=1420",
+     line_ignored,
+     {{DELIVERED(external, deferred), 1}, {FAILED(connection_refused, deferred), 1}}},
     {"1xUVMG-0002qQ-0X <= <> H=mx.example.org [192.0.2.1] P=esmtp S=2000", line_ignored, {{0}}},
     {ID "Completed", line_ignored, {{0}}},
     {ID "Frozen (delivery error message)", line_ignored, {{0}}},
