@@ -83,7 +83,7 @@ def measure(folder, messages, names, progress):
         few = passes(postfix, 1)
         queue_scan("copy", one, queue, messages - 1)
         found = passes(postfix, messages)
-        share = max(one["cpu"] / (one["cpu"] + one["pause_ms"] / 1000) for one in found)
+        share = max(one["cpu"] / (one["wall"] + one["pause_ms"] / 1000) for one in found)
         listing = list_cpu(postfix, messages)
         progress(f"{names} names")
         run([*AS_ROOT, "mkdir", queue / "Z"])
