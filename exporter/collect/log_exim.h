@@ -9,7 +9,7 @@
 #include "conf/lib/tally.h"
 #include "exporter/collect/log_line.h"
 
-enum { LOG_EXIM_KEPT = 4096, LOG_EXIM_REFUSED = 2048, LOG_EXIM_TRANSPORTS = 64 };
+enum { LOG_EXIM_KEPT = 4096, LOG_EXIM_REFUSED = 4096, LOG_EXIM_TRANSPORTS = 64 };
 
 enum log_exim_file { log_exim_main, log_exim_reject, log_exim_panic };
 

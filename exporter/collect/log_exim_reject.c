@@ -60,16 +60,21 @@ static enum label_line add(const struct exim_reading *reading, unsigned total)
 
 /* ---- refusals ---- */
 
-/* What was refused, as the line has it behind "rejected "; what is not named here is of the message. */
+/* What was refused, as the line has it behind "rejected "; what is not named here is of the message. And the class of one that gives no
+ * reason. */
 static const struct stage {
     struct span what;
     enum label_where where;
+    enum label_class otherwise;
 } stages[] = {
-    {SPAN_TEXT("RCPT "), where_rcpt},          {SPAN_TEXT("MAIL "), where_mail},   {SPAN_TEXT("EHLO"), where_helo},
-    {SPAN_TEXT("HELO"), where_helo},           {SPAN_TEXT("\"EHLO"), where_helo},  {SPAN_TEXT("\"HELO"), where_helo},
-    {SPAN_TEXT("connection "), where_connect}, {SPAN_TEXT("DATA"), where_data},    {SPAN_TEXT("AUTH "), where_helo},
-    {SPAN_TEXT("STARTTLS"), where_helo},       {SPAN_TEXT("VRFY "), where_helo},   {SPAN_TEXT("EXPN "), where_helo},
-    {SPAN_TEXT("ETRN "), where_helo},          {SPAN_TEXT("XCLIENT"), where_helo},
+    {SPAN_TEXT("RCPT "), where_rcpt, class_other}, {SPAN_TEXT("MAIL "), where_mail, class_other},
+    {SPAN_TEXT("EHLO"), where_helo, class_helo},   {SPAN_TEXT("HELO"), where_helo, class_helo},
+    {SPAN_TEXT("\"EHLO"), where_helo, class_helo}, {SPAN_TEXT("\"HELO"), where_helo, class_helo},
+    {SPAN_TEXT("DATA"), where_data, class_other},  {SPAN_TEXT("connection "), where_connect, class_other},
+    {SPAN_TEXT("AUTH "), where_helo, class_other}, {SPAN_TEXT("STARTTLS"), where_helo, class_other},
+    {SPAN_TEXT("VRFY "), where_helo, class_other}, {SPAN_TEXT("EXPN "), where_helo, class_other},
+    {SPAN_TEXT("ETRN "), where_helo, class_other}, {SPAN_TEXT("XCLIENT"), where_helo, class_other},
+    {SPAN_TEXT(""), where_message, class_other},
 };
 
 static enum label_line add_reject(const struct exim_reading *reading, enum label_where where, struct span reply,
@@ -94,15 +99,11 @@ static enum label_line count_rejected(const struct exim_reading *reading, struct
 {
     if (!take_rejected(&text))
         return line_ignored;
-    enum label_where where = where_message;
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
-        if (span_begins(text, stages[i].what)) {
-            where = stages[i].where;
-            break;
-        }
-    }
+    const struct stage *stage = stages;
+    while (!span_begins(text, stage->what))
+        stage++;
     quoted_before(&text, SPAN(": "));
-    return add_reject(reading, where, text, where == where_helo ? class_helo : class_other);
+    return add_reject(reading, stage->where, text, stage->otherwise);
 }
 
 /* "unqualified sender rejected: <…>", "SMTP protocol synchronization error (…): rejected …", "refused connection from …" */

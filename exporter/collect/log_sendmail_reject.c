@@ -114,10 +114,9 @@ static const struct span harmless[] = {
 /* What follows "Milter (NAME): ". */
 static enum label_line count_milter(const struct sendmail_reading *reading, struct span text)
 {
-    ptrdiff_t at = span_find(text, SPAN("): "));
-    if (at < 0)
+    span_before(&text, ')');
+    if (!span_take(&text, SPAN(": ")))
         return line_ignored; /* "Milter (NAME) add: …" */
-    text = span_behind(text, (size_t)at + 3);
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++) {
         if (span_begins(text, harmless[i]))
             return line_ignored;
