@@ -1,5 +1,5 @@
-"""The queue of a real Exim as the collector sees it: compared with what the test did, and with Exim's own list. The spool is split over
-directories, and a value that came with the mail looks like the line that says that a message is frozen."""
+"""The queue of a real Exim as the collector sees it: compared with what the test did, and with Exim's own list. The spool is
+split over directories, and a value that came with the mail looks like the line that says that a message is frozen."""
 
 import os
 import re
