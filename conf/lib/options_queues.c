@@ -5,12 +5,14 @@
 
 static const char *const format_words[] = {"postfix", "sendmail", "exim", NULL};
 
-/* Is it the name of a queue that the MTAs have themselves? */
+/* Is it the name of a queue that the MTAs have themselves, or of another signal among which queues stand? */
 static bool is_taken(const struct own_queues *queues, const char *name)
 {
-    const struct label_set *known = catalogue[metric_queue_messages].labels[0];
-    for (unsigned i = 0; i < known->count; i++) {
-        if (strcmp(known->values[i], name) == 0)
+    const struct label_set *known[] = {catalogue[metric_queue_messages].labels[0],
+                                       catalogue[metric_baseline_median].labels[0]};
+    for (unsigned i = 0; i < known[0]->count + known[1]->count; i++) {
+        unsigned other = i < known[0]->count ? 0 : known[0]->count;
+        if (strcmp(known[other > 0]->values[i - other], name) == 0)
             return true;
     }
     for (uint32_t i = 0; i < queues->count; i++) {

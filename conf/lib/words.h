@@ -1,5 +1,5 @@
-/* A text in lower case, ready to be asked for many literal texts: which groups of four bytes occur in it is noted, and a literal is searched
- * for only if the groups that it is made of are among them. That spares nearly all searches. */
+/* A text in lower case, ready to be asked for many literal texts: which groups of four bytes occur in it is noted, and a literal is
+ * searched for only if the groups that it is made of are among them. That spares nearly all searches. */
 #ifndef CONF_LIB_WORDS_H
 #define CONF_LIB_WORDS_H
 

@@ -5,10 +5,13 @@
 #include "exporter/collect/log_count.h"
 #include "exporter/collect/log_source.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     PLACES_MOST = LOG_FILES_MAX + 1,
@@ -21,7 +24,8 @@ enum {
 
 struct place {
     char name[SETTINGS_PATH_MAX];
-    struct log_source *source; /* NULL: cannot be opened, and is tried again */
+    enum log_exim_file exim_file; /* by its name, as Exim calls them */
+    struct log_source *source;    /* NULL: cannot be opened, and is tried again */
 };
 
 struct delivery_log {
@@ -30,8 +34,10 @@ struct delivery_log {
     size_t count;
     struct place places[PLACES_MOST];
     bool is_behind;   /* there is more to be read at once */
-    bool unsaved;     /* something was counted since the last save */
+    bool uncommitted; /* something was read since the last commit */
+    bool unsaved;     /* the same since the last save */
     int64_t saved_ms; /* when that was */
+    uint64_t told;    /* lines that were not understood, of which people can read */
 };
 
 static struct log_store *store; /* one a process, which outlives the collector */
@@ -89,6 +95,7 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
         place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
     if (place->source == NULL)
         return false;
+    self->counter.memory->exim.file = place->exim_file;
     for (unsigned turn = 1;; turn++) {
         enum log_next next = log_source_next(place->source, &entry, failure);
         if (next == log_next_none)
@@ -106,17 +113,42 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
     }
 }
 
-static bool keep_position(const struct place *place, struct failure *failure)
+/* A position may change where no line was read: a file that has nothing in it yet, or was rotated. */
+static bool keep_position(struct delivery_log *self, const struct place *place, struct failure *failure)
 {
     char position[LOG_POSITION_BYTES];
+    const char *before = log_store_position(store, place->name);
     if (place->source == NULL)
         return true;
     log_source_position(place->source, position);
+    if (before != NULL && strcmp(before, position) == 0)
+        return true;
+    self->uncommitted = self->unsaved = true;
     return log_store_set_position(store, place->name, position) ||
            fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
 }
 
 /* ---- a run ---- */
+
+/* For people, and nothing hangs on it: the last lines that were not understood, the oldest first, in run_directory/unparsed. */
+static void tell_unparsed(struct delivery_log *self)
+{
+    const struct log_unparsed *unparsed = &self->counter.memory->unparsed;
+    char path[SETTINGS_PATH_MAX + 16];
+    uint64_t first = unparsed->count < LOG_UNPARSED_KEPT ? 0 : unparsed->count - LOG_UNPARSED_KEPT;
+    if (unparsed->count == self->told)
+        return;
+    self->told = unparsed->count;
+    snprintf(path, sizeof path, "%s/unparsed", self->counter.settings->run_directory);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    for (uint64_t i = first; file != NULL && i < unparsed->count; i++)
+        fprintf(file, "%s\n", unparsed->lines[i % LOG_UNPARSED_KEPT]);
+    if (file != NULL)
+        fclose(file);
+    else if (fd >= 0)
+        close(fd);
+}
 
 static bool save(struct delivery_log *self, struct failure *failure)
 {
@@ -125,6 +157,13 @@ static bool save(struct delivery_log *self, struct failure *failure)
     self->saved_ms = tally_clock_ms();
     self->unsaved = false;
     return log_store_save(store, false, failure);
+}
+
+static void show_lag(const struct delivery_log *self, uint64_t lines)
+{
+    int64_t lag_us = self->counter.clock.now_us - self->counter.last_us;
+    if (lines > 0 && self->counter.last_us > 0)
+        tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
 }
 
 /* What was read and where is kept even where one of the places failed. */
@@ -140,23 +179,30 @@ static bool run(void *context, struct failure *failure)
     for (size_t i = 0; i < self->count; i++)
         well += read_place(self, &self->places[i], until_ms, &lines, failure);
     for (size_t i = 0; i < self->count; i++)
-        good = keep_position(&self->places[i], failure) && good;
+        good = keep_position(self, &self->places[i], failure) && good;
     show_parts(self, well > 0);
-    if (lines > 0) {
-        good = log_store_commit(store, self->tally, failure) && good;
-        self->unsaved = true;
-        int64_t lag_us = self->counter.clock.now_us - self->counter.last_us;
-        if (self->counter.last_us > 0)
-            tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
-    }
+    if (self->uncommitted && log_store_commit(store, self->tally, failure))
+        self->uncommitted = false;
+    good = good && !self->uncommitted;
+    show_lag(self, lines);
+    tell_unparsed(self);
     return save(self, failure) && good && well == self->count;
+}
+
+static void add_place(struct delivery_log *self, const char *name)
+{
+    struct place *place = &self->places[self->count++];
+    strcpy(place->name, name);
+    place->exim_file = log_exim_file_of(name);
 }
 
 static void *open_log(const struct settings *settings, const struct tally *tally, struct failure *failure)
 {
     struct log_places chosen = settings->collector_logs;
     struct delivery_log *self = calloc(1, sizeof *self);
-    if (self == NULL) {
+    struct log_memory *memory = log_store_memory(store, sizeof *memory);
+    if (self == NULL || memory == NULL) {
+        free(self);
         fail(failure, EX_OSERR, "no memory");
         return NULL;
     }
@@ -166,10 +212,11 @@ static void *open_log(const struct settings *settings, const struct tally *tally
     self->counter.kind = (enum mta_kind)settings->mta_kind;
     self->counter.settings = settings;
     self->counter.tally = log_store_counting(store);
+    self->counter.memory = memory;
     for (uint32_t i = 0; i < chosen.count; i++)
-        strcpy(self->places[self->count++].name, chosen.files[i]);
+        add_place(self, chosen.files[i]);
     if (chosen.journal)
-        strcpy(self->places[self->count++].name, LOG_JOURNAL);
+        add_place(self, LOG_JOURNAL);
     show_parts(self, false);
     return self;
 }

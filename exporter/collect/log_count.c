@@ -1,25 +1,50 @@
 /* Which parser a line belongs to. */
 #include "exporter/collect/log_count.h"
 
+#include <stdio.h>
+
 static void count(const struct log_counter *counter, enum label_line line)
 {
     tally_add(counter->tally, SERIES_1(log_lines_total, line), 1);
 }
 
+/* What is printed is one line, whatever it holds. */
+static void keep_unparsed(struct log_counter *counter, struct span program, struct span message)
+{
+    struct log_unparsed *unparsed = &counter->memory->unparsed;
+    char *line = unparsed->lines[unparsed->count++ % LOG_UNPARSED_KEPT];
+    int length = snprintf(line, LOG_UNPARSED_BYTES, "%.*s%s%.*s", (int)(program.length < 64 ? program.length : 64),
+                          program.at, program.length > 0 ? ": " : "",
+                          (int)(message.length < LOG_UNPARSED_BYTES ? message.length : LOG_UNPARSED_BYTES), message.at);
+    for (int i = 0; i < length && i < LOG_UNPARSED_BYTES - 1; i++) {
+        if ((unsigned char)line[i] < ' ' || line[i] == '\x7f')
+            line[i] = '?';
+    }
+}
+
+/* Each parser looks at its own MTA's lines alone, so where the MTA is not known all may be asked. */
+static enum label_line count_mta(struct log_counter *counter, const struct log_line *line)
+{
+    const enum mta_kind kind = counter->kind;
+    enum label_line result = line_ignored;
+    if (kind == mta_kind_postfix || kind == mta_kind_auto)
+        result = log_postfix_count(&counter->memory->postfix, counter->settings, counter->tally, line);
+    if (result == line_ignored && (kind == mta_kind_sendmail || kind == mta_kind_auto))
+        result = log_sendmail_count(&counter->memory->sendmail, counter->settings, counter->tally, line);
+    if (result == line_ignored && (kind == mta_kind_exim || kind == mta_kind_auto))
+        result = log_exim_count(&counter->memory->exim, counter->settings, counter->tally, line);
+    return result;
+}
+
 void log_count_line(struct log_counter *counter, const struct log_line *line)
 {
-    enum label_line result = line_ignored;
     if (line->time_us != 0)
         counter->last_us = line->time_us;
-    switch (counter->kind) {
-    case mta_kind_postfix:
-    case mta_kind_auto:
-        result = log_postfix_count(&counter->postfix, counter->settings, counter->tally, line);
-        break;
-    case mta_kind_sendmail:
-    case mta_kind_exim:
-        break;
-    }
+    enum label_line result = count_mta(counter, line);
+    if (result == line_ignored) /* stands beside any MTA */
+        result = log_mailscanner_count(&counter->memory->mailscanner, counter->settings, counter->tally, line);
+    if (result == line_unparsed)
+        keep_unparsed(counter, line->program, line->message);
     count(counter, result);
 }
 
@@ -30,8 +55,12 @@ void log_count_text(struct log_counter *counter, const char *text, size_t length
         length--;
     if (log_line_read(&counter->clock, text, length, &line))
         log_count_line(counter, &line);
-    else
-        count(counter, length == 0 ? line_ignored : line_unparsed);
+    else if (length == 0)
+        count(counter, line_ignored);
+    else {
+        keep_unparsed(counter, SPAN(""), (struct span){text, length});
+        count(counter, line_unparsed);
+    }
 }
 
 void log_count_cut(struct log_counter *counter)

@@ -112,21 +112,19 @@ static int month_of(const char *text)
     return -1;
 }
 
-/* "Nov  3 04": of the year that makes it no later than now, but for a day that clocks may differ. */
+/* "Nov  3 04": of the last year that makes it no later than now, but for a day that clocks may differ. */
 static bool read_hour_without_year(struct log_clock *clock, const char *text)
 {
-    time_t now = (time_t)(clock->now_us / SECOND_US);
+    time_t now = (time_t)(clock->now_us / SECOND_US), seconds;
     struct tm today;
     int month = month_of(text), day = two_digits(text + 4), hour = two_digits(text + 7);
     if (month < 0 || day < 1 || hour < 0 || localtime_r(&now, &today) == NULL)
         return false;
-    struct tm guess = {.tm_year = today.tm_year, .tm_mon = month, .tm_mday = day, .tm_hour = hour, .tm_isdst = -1};
-    time_t seconds = mktime(&guess);
-    if (seconds > now + DAY) {
-        guess =
-            (struct tm){.tm_year = today.tm_year - 1, .tm_mon = month, .tm_mday = day, .tm_hour = hour, .tm_isdst = -1};
+    int year = today.tm_year + 1;
+    do {
+        struct tm guess = {.tm_year = year--, .tm_mon = month, .tm_mday = day, .tm_hour = hour, .tm_isdst = -1};
         seconds = mktime(&guess);
-    }
+    } while (seconds > now + DAY);
     clock->hour_us = seconds * SECOND_US;
     return true;
 }

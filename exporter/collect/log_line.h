@@ -15,10 +15,9 @@ struct span {
 };
 
 struct log_line {
-    int64_t time_us; /* since the Unix epoch; 0: it bears no time */
-    struct span
-        program; /* "postfix/smtp", "postfix-out/relay/smtp", "sm-mta"; empty: Exim's own log, which names none */
-    int64_t pid; /* 0: not told */
+    int64_t time_us;     /* since the Unix epoch; 0: it bears no time */
+    struct span program; /* "postfix/smtp", "sm-mta"; empty: Exim's own log, which names none */
+    int64_t pid;         /* 0: not told */
     struct span message; /* without blanks before it */
 };
 

@@ -76,7 +76,7 @@ static int64_t read_seconds_us(struct span text)
     return us;
 }
 
-/* "NAME[ADDRESS]:PORT", "NAME[PATH]", or the name of a transport of this host. */
+/* "NAME[ADDRESS]:PORT", "NAME[PATH]", or a name. */
 static void read_relay(struct span relay, struct hop *hop)
 {
     struct span rest = relay;
@@ -112,13 +112,10 @@ static enum label_destination destination_of(const struct reading *reading, stru
                                              struct span reason)
 {
     struct hop hop = {.domain = domain_of(address), .local = is_local_agent(reading->service)};
-    bool is_none = span_is(relay, SPAN("none"));
-    if (!is_none) {
+    if (!span_is(relay, SPAN("none")))
         read_relay(relay, &hop);
-        hop.local = hop.local || hop.address.length == 0;
-    } else if (!hop.local) {
+    else if (!hop.local)
         read_tried(reason, &hop);
-    }
     return delivery_destination(reading->settings, &hop);
 }
 
@@ -195,8 +192,8 @@ static void take_fields(struct span *text, struct fields *fields)
 
 static enum label_line count_delivery(const struct reading *reading, struct span queue_id, struct span text)
 {
-    struct fields fields = {.relay.length = 0};
-    struct span address, original;
+    struct span address, original, none = {text.at, 0};
+    struct fields fields = {none, none, none, none};
     enum label_status status;
     if (!take_address(&text, &address) || !span_take(&text, SPAN(", ")) ||
         (span_take(&text, SPAN("orig_to=<")) && (!take_address(&text, &original) || !span_take(&text, SPAN(", ")))))

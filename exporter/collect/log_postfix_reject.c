@@ -1,17 +1,16 @@
-/* Refusals in the log of Postfix: at which stage, and why.
+/* Refusals in the log of Postfix: at which stage, and why. By smtpd, milters and cleanup, smtpd_proxy_filter, postscreen, header_checks:
  *
- *     RCPT from NAME[ADDRESS]: 550 5.1.1 <USER>: Recipient address rejected: …; from=<…> to=<…> proto=ESMTP helo=<…>   smtpd
- *     END-OF-MESSAGE from NAME[ADDRESS]: 5.7.1 …; from=<…> …                                                          milters, cleanup
- *     END-OF-MESSAGE: 550 5.7.1 …; from=<…> …                                                                         smtpd_proxy_filter
- *     RCPT from [ADDRESS]:PORT: 550 5.7.1 …; from=<…>, to=<…>, proto=ESMTP, helo=<…>                                  postscreen
- *     CONNECT from [ADDRESS]:PORT: too many connections                                                               postscreen
- *     header Subject: … from NAME[ADDRESS]; from=<…> to=<…> proto=ESMTP helo=<…>: 5.7.1 …                             header_checks
- *     body … , mime-error … from NAME[ADDRESS]; from=<…> to=<…>
+ *     RCPT from NAME[ADDRESS]: 550 5.1.1 <USER>: User unknown …; from=<…> to=<…> proto=ESMTP helo=<…>
+ *     END-OF-MESSAGE from NAME[ADDRESS]: 5.7.1 …; from=<…> …
+ *     END-OF-MESSAGE: 550 5.7.1 …; from=<…> …
+ *     RCPT from [ADDRESS]:PORT: 550 5.7.1 …; from=<…>, to=<…>, proto=ESMTP, helo=<…>
+ *     CONNECT from [ADDRESS]:PORT: too many connections
+ *     header Subject: … from NAME[ADDRESS]; from=<…> to=<…> proto=ESMTP helo=<…>: 5.7.1 …      also: body …
+ *     mime-error … from NAME[ADDRESS]; from=<…> to=<…>
  *
  * What is quoted of the mail, and the HELO name, are the client's own words: nothing in them may pass for a reason. */
 #include "exporter/collect/log_postfix_reject.h"
-
-#include "conf/lib/reject.h"
+#include "exporter/collect/log_reject.h"
 
 static const struct stage {
     struct span name;
@@ -81,17 +80,6 @@ static struct span reply_of(struct span text)
     return found ? reply : text;
 }
 
-/* The class of a reply with its codes, as rejects_total has it; where it says nothing, `otherwise`. */
-static enum label_class class_of(const struct settings *settings, struct span reply, enum label_class otherwise)
-{
-    char copy[1024]; /* of a longer one the end is left out, which is the client's more often than the server's */
-    size_t length = reply.length < sizeof copy - 1 ? reply.length : sizeof copy - 1;
-    memcpy(copy, reply.at, length);
-    copy[length] = '\0';
-    enum label_class class = reject_classify(&settings->reject_texts, NULL, copy).class;
-    return class == class_other ? otherwise : class;
-}
-
 static void count(const struct tally *tally, enum label_where where, enum label_class class)
 {
     tally_add(tally, SERIES_2(log_rejects_total, where, class), 1);
@@ -107,7 +95,7 @@ static enum label_line count_content(const struct settings *settings, const stru
         if (text.at[i] == ' ' && text.at[i - 1] == ':' && text.at[i - 2] == '>')
             reason = span_behind(text, i + 1);
     }
-    count(tally, where_message, class_of(settings, reason, class_policy));
+    log_reject_count(settings, tally, where_message, reason, class_policy);
     return line_used;
 }
 
@@ -143,6 +131,10 @@ enum label_line log_postfix_reject(const struct settings *settings, const struct
     }
     if (reply.length == 0)
         return line_unparsed;
-    count(tally, where, class_of(settings, reply_of(reply), class_other));
+    if (by_postscreen && span_begins(reply, SPAN("450 4.3.2 "))) { /* passed all tests, and is to come again */
+        count(tally, where, class_greylist);
+        return line_used;
+    }
+    log_reject_count(settings, tally, where, reply_of(reply), class_other);
     return line_used;
 }

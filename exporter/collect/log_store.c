@@ -1,7 +1,9 @@
 /* The file log.json, in run_directory and state_directory: {"id", "boot", "clean", "positions": {source: position}, "totals": {series:
- * number}}. By names, so that another version takes over what it knows. */
+ * number}}. By names, so that another version takes over what it knows. Beside it log.memory, as it lies in memory, with a checksum over itself and
+ * the version. */
 #include "exporter/collect/log_store.h"
 
+#include "conf/lib/fnv1a.h"
 #include "conf/lib/tally_file.h"
 
 #include <errno.h>
@@ -12,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#define FILE_NAME "log.json"
+#define FILE_NAME   "log.json"
+#define MEMORY_NAME "log.memory"
 
 struct log_store {
     const struct settings *settings;
@@ -22,6 +26,9 @@ struct log_store {
     _Atomic uint64_t totals[total_COUNT];
     uint64_t id[2];
     json_t *positions;
+    void *memory; /* of the parsers, of which nothing that is counted depends for long; NULL: not asked for */
+    size_t memory_bytes;
+    bool from_disk; /* what was taken over is what the disk held */
 };
 
 /* ---- reading ---- */
@@ -86,6 +93,7 @@ static void inherit(struct log_store *store, struct failure *warning)
            *saved = load(store->settings->state_directory, warning);
     json_t *from = is_of_boot(run) ? run : saved;
     bool whole = from != NULL && (from == run || json_is_true(json_object_get(from, "clean")));
+    store->from_disk = from == saved;
     if (from != NULL)
         store->positions = json_incref(json_object_get(from, "positions"));
     if (whole) {
@@ -128,6 +136,7 @@ struct log_store *log_store_open(const struct settings *settings, struct failure
 void log_store_close(struct log_store *store)
 {
     json_decref(store->positions);
+    free(store->memory);
     free(store);
 }
 
@@ -157,6 +166,43 @@ const char *log_store_position(const struct log_store *store, const char *source
 bool log_store_set_position(struct log_store *store, const char *source, const char *position)
 {
     return json_object_set_new(store->positions, source, json_string(position)) == 0;
+}
+
+/* ---- the memory of parsers ---- */
+
+static uint64_t checksum_of(const void *memory, size_t bytes)
+{
+    uint64_t hash = fnv1a(FNV1A_BEGINS, MILTERSCOPE_VERSION, sizeof MILTERSCOPE_VERSION);
+    return fnv1a(hash, memory, bytes);
+}
+
+/* Leaves *memory as it is where the file is not whole. */
+static void load_memory(const char *directory, void *memory, size_t bytes)
+{
+    char path[PATH_MAX], *content = malloc(bytes + sizeof(uint64_t) + 1);
+    uint64_t checksum;
+    snprintf(path, sizeof path, "%s/%s", directory, MEMORY_NAME);
+    int fd = content == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && read(fd, content, bytes + sizeof checksum + 1) == (ssize_t)(bytes + sizeof checksum)) {
+        memcpy(&checksum, content + bytes, sizeof checksum);
+        if (checksum == checksum_of(content, bytes))
+            memcpy(memory, content, bytes);
+    }
+    if (fd >= 0)
+        close(fd);
+    free(content);
+}
+
+void *log_store_memory(struct log_store *store, size_t bytes)
+{
+    if (store->memory != NULL)
+        return store->memory;
+    store->memory = calloc(1, bytes);
+    store->memory_bytes = bytes;
+    if (store->memory != NULL)
+        load_memory(store->from_disk ? store->settings->state_directory : store->settings->run_directory, store->memory,
+                    bytes);
+    return store->memory;
 }
 
 /* ---- writing ---- */
@@ -190,32 +236,44 @@ static char *text_of(const struct log_store *store, bool clean)
     return text;
 }
 
-static bool write_file(const char *path, const char *text, bool to_disk)
+static bool write_file(const char *path, const struct iovec *parts, int count, bool to_disk)
 {
-    size_t length = strlen(text);
+    size_t length = 0;
+    for (int i = 0; i < count; i++)
+        length += parts[i].iov_len;
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return false;
-    bool good = write(fd, text, length) == (ssize_t)length && (!to_disk || fsync(fd) == 0);
+    bool good = writev(fd, parts, count) == (ssize_t)length && (!to_disk || fsync(fd) == 0);
     int error = errno;
     close(fd);
     errno = error;
     return good;
 }
 
+static bool replace_file(const char *directory, const char *name, const struct iovec *parts, int count, bool to_disk,
+                         struct failure *failure)
+{
+    char path[PATH_MAX], fresh[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path ||
+        snprintf(fresh, sizeof fresh, "%s/%s.new", directory, name) >= (int)sizeof fresh)
+        return fail(failure, EX_CANTCREAT, "%s is too long", directory);
+    return (write_file(fresh, parts, count, to_disk) && rename(fresh, path) == 0) ||
+           fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+}
+
+/* The memory first: that it is behind or ahead by some lines does hardly any harm. */
 static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
                     struct failure *failure)
 {
-    char path[PATH_MAX], fresh[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s", directory, FILE_NAME) >= (int)sizeof path ||
-        snprintf(fresh, sizeof fresh, "%s/%s.new", directory, FILE_NAME) >= (int)sizeof fresh)
-        return fail(failure, EX_CANTCREAT, "%s is too long", directory);
+    uint64_t checksum = store->memory == NULL ? 0 : checksum_of(store->memory, store->memory_bytes);
+    const struct iovec memory[] = {{store->memory, store->memory_bytes}, {&checksum, sizeof checksum}};
+    if (store->memory != NULL && !replace_file(directory, MEMORY_NAME, memory, 2, to_disk, failure))
+        return false;
     char *text = text_of(store, clean);
     if (text == NULL)
         return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
-    bool good = write_file(fresh, text, to_disk) && rename(fresh, path) == 0;
-    if (!good)
-        fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    bool good = replace_file(directory, FILE_NAME, &(struct iovec){text, strlen(text)}, 1, to_disk, failure);
     free(text);
     return good;
 }

@@ -28,6 +28,10 @@ const struct tally *log_store_counting(const struct log_store *store);
 const char *log_store_position(const struct log_store *store, const char *source);
 bool log_store_set_position(struct log_store *store, const char *source, const char *position);
 
+/* Plain data that goes with the totals, `bytes` of it: zero, or what the run before left, if it was of this version; saved as it is whenever they
+ * are. The store's, and the same at each call; NULL without memory. */
+void *log_store_memory(struct log_store *store, size_t bytes);
+
 /* What was counted is there to stay, and is seen in `node`. false with *failure: it is seen, but a kill would have the lines counted again. */
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure);
 

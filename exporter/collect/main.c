@@ -6,6 +6,7 @@
 #include "conf/lib/log.h"
 #include "conf/lib/notify.h"
 #include "conf/lib/options.h"
+#include "exporter/collect/delivery_log.h"
 #include "exporter/collect/host.h"
 #include "exporter/collect/log_store.h"
 #include "exporter/collect/mta.h"
@@ -26,8 +27,8 @@ enum { STOP_MS = 10 * 1000 };
 
 static const char program[] = "milterscope-collector";
 
-static const struct collector *const collectors[] = {&collect_queue, &collect_processes, &collect_sockets,
-                                                     &collect_host,  &collect_mta,       NULL};
+static const struct collector *const collectors[] = {
+    &collect_queue, &collect_log, &collect_processes, &collect_sockets, &collect_host, &collect_mta, NULL};
 
 /* What a run of the program holds. */
 static struct {
@@ -71,6 +72,7 @@ static bool start(struct failure *failure)
         return false;
     if (warning.text[0] != '\0')
         log_warning("%s", warning.text);
+    delivery_log_keep_in(self.store);
     names_fill(&self.settings, &places);
     log_store_totals(self.store, totals);
     if (!tally_make_node(self.settings.run_directory, log_store_id(self.store), totals, &places, &self.tally, &warning,

@@ -163,7 +163,7 @@ static bool run(void *context, struct failure *failure)
     check_all(self, told);
     if (told >= 0)
         close(told);
-    for (uint32_t i = 0; i < self->count; i++)
+    for (uint32_t i = 0; i < self->count && !collectors_end; i++) /* a check that was broken off says nothing */
         good = show(self, i, failure) && good;
     look_at_version(self);
     self->took_ms = smtp_clock_ms() - begun_ms;

@@ -5,6 +5,7 @@
 #include "conf/lib/options.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ enum label_server mta_server(const struct settings *settings)
                                        : server_COUNT;
 }
 
-static struct mta_text read_file(const char *path)
+struct mta_text mta_read_file(const char *path)
 {
     struct mta_text text = {NULL, 0};
     struct stat status;
@@ -46,6 +47,8 @@ static struct mta_text read_file(const char *path)
         return text;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
         text.text = malloc(FILE_MAX);
+    else
+        errno = EINVAL;
     ssize_t got = 0;
     while (text.text != NULL && text.length < FILE_MAX &&
            (got = read(fd, text.text + text.length, FILE_MAX - text.length)) > 0)
@@ -59,12 +62,12 @@ struct mta_text mta_read_postfix(const struct settings *settings, const char *fi
     char path[SETTINGS_PATH_MAX + 32];
     const char *folder = settings->mta_config[0] == '/' ? settings->mta_config : getenv("MAIL_CONFIG");
     snprintf(path, sizeof path, "%s/%s", folder != NULL ? folder : "/etc/postfix", file);
-    return read_file(path);
+    return mta_read_file(path);
 }
 
 struct mta_text mta_read_sendmail(const struct settings *settings)
 {
-    return read_file(settings->mta_config[0] == '/' ? settings->mta_config : "/etc/mail/sendmail.cf");
+    return mta_read_file(settings->mta_config[0] == '/' ? settings->mta_config : "/etc/mail/sendmail.cf");
 }
 
 struct mta_text mta_read_exim(const struct settings *settings)
@@ -73,9 +76,9 @@ struct mta_text mta_read_exim(const struct settings *settings)
                                          "/etc/exim/exim.conf"};
     struct mta_text text = {NULL, 0};
     if (settings->mta_config[0] == '/')
-        return read_file(settings->mta_config);
+        return mta_read_file(settings->mta_config);
     for (size_t i = 0; text.text == NULL && i < sizeof places / sizeof places[0]; i++)
-        text = read_file(places[i]);
+        text = mta_read_file(places[i]);
     return text;
 }
 

@@ -12,11 +12,12 @@ enum { MTA_LINE_MAX = 4096 };
  * too, the one that is installed. server_COUNT: none that is known. */
 enum label_server mta_server(const struct settings *settings);
 
-/* The text of one of its files; NULL where it cannot be read. Free it. */
+/* The text of one of its files; NULL where it cannot be read, which errno tells. Free it. */
 struct mta_text {
     char *text;
     size_t length;
 };
+struct mta_text mta_read_file(const char *path);
 struct mta_text mta_read_postfix(const struct settings *settings, const char *file); /* "main.cf" or "master.cf" */
 struct mta_text mta_read_sendmail(const struct settings *settings);
 struct mta_text mta_read_exim(const struct settings *settings);

@@ -1,52 +1,33 @@
 #include "exporter/collect/queue_places.h"
 
-#include "conf/lib/options.h"
+#include "exporter/collect/mta_settings.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
-enum { CONFIG_BYTES_MAX = 4 << 20, LINE_BYTES = 4096 };
-
-/* ---- configuration files ---- */
-
-/* What is found in one. */
-struct found {
-    struct queue_places *places;
-    enum label_queue queue;
-    const char *option;
-    char value[QUEUE_PATH_BYTES]; /* of the option; the last counts */
-    bool has_instances;
-};
-
-/* Calls `take` with each line; one that begins with a blank goes on with the one before, # begins a comment. */
-static bool read_config(const char *path, void (*take)(struct found *, char *line), struct found *found,
-                        struct failure *failure)
+/* The value of an option that is a plain path: `value` as it is where the option is not there. */
+static bool take_path(const struct mta_text *text, bool (*find)(const struct mta_text *, const char *, char *, size_t),
+                      const char *option, char value[QUEUE_PATH_BYTES], struct failure *failure)
 {
-    char part[LINE_BYTES], line[LINE_BYTES] = ""; /* its last byte stays a NUL */
-    FILE *in = fopen(path, "re");
-    if (in == NULL)
-        return fail(failure, errno == EACCES ? EX_NOPERM : EX_OSFILE,
-                    "%s cannot be read: %s; it says where the queues are (mta.kind, mta.config)", path,
-                    strerror(errno));
-    for (size_t bytes = 0; bytes < CONFIG_BYTES_MAX && fgets(part, sizeof part, in) != NULL;) {
-        bytes += strlen(part) + 1;
-        part[strcspn(part, "\r\n")] = '\0';
-        if (part[0] == '#' || part[strspn(part, " \t")] == '\0')
-            continue;
-        bool goes_on = part[0] == ' ' || part[0] == '\t';
-        if (!goes_on)
-            take(found, line);
-        size_t length = goes_on ? strlen(line) : 0;
-        memccpy(line + length, part, '\0', sizeof line - 1 - length);
-    }
-    fclose(in);
-    take(found, line);
+    char found[QUEUE_PATH_BYTES];
+    if (!find(text, option, found, sizeof found))
+        return true;
+    if (found[0] != '/' || strchr(found, '$') != NULL)
+        return fail(failure, EX_CONFIG,
+                    "%s = %s is not a plain path in the configuration of the mail server; write it out", option, found);
+    strcpy(value, found);
     return true;
+}
+
+static bool cannot_read(const char *what, const struct settings *settings, struct failure *failure)
+{
+    return fail(failure, errno == EACCES ? EX_NOPERM : EX_OSFILE,
+                "%s, which says where the queues are, cannot be read: %s; see mta.config (%s)", what, strerror(errno),
+                settings->mta_config);
 }
 
 /* Cuts blanks off both ends. */
@@ -56,27 +37,6 @@ static char *trim(char *text)
     for (size_t length = strlen(text); length > 0 && isspace((unsigned char)text[length - 1]);)
         text[--length] = '\0';
     return text;
-}
-
-static void keep(struct found *found, const char *value)
-{
-    if (strlen(value) < sizeof found->value)
-        strcpy(found->value, value);
-}
-
-/* name = value, as in main.cf and in the configuration of Exim. */
-static void take_setting(struct found *found, char *line)
-{
-    char *equals = strchr(line, '=');
-    if (equals == NULL)
-        return;
-    *equals = '\0';
-    const char *name = trim(line);
-    const char *value = trim(equals + 1);
-    if (strcmp(name, found->option) == 0)
-        keep(found, value);
-    else if (strcmp(name, "multi_instance_directories") == 0)
-        found->has_instances = *value != '\0';
 }
 
 /* ---- places ---- */
@@ -96,7 +56,19 @@ static void add_one(struct queue_places *places, const struct queue_place *place
     strcpy(fresh->directory, directory);
 }
 
-/* `pattern` may end in an asterisk, or hold one where it is not the operator's. */
+/* Where the directories that a pattern stands for cannot even be looked for, the one that they are in fails in their place. */
+static bool add_unreadable(struct queue_places *places, const struct queue_place *place, const char *pattern)
+{
+    char above[QUEUE_PATH_BYTES];
+    snprintf(above, sizeof above, "%.*s", (int)strcspn(pattern, "*"), pattern);
+    strrchr(above, '/')[1] = '\0';
+    if (eaccess(above, R_OK | X_OK) == 0)
+        return false;
+    add_one(places, place, above);
+    return true;
+}
+
+/* `pattern`: a path, in which an asterisk stands for any text. */
 static void add(struct queue_places *places, struct queue_place place, const char *pattern)
 {
     glob_t found;
@@ -104,131 +76,125 @@ static void add(struct queue_places *places, struct queue_place place, const cha
         add_one(places, &place, pattern);
         return;
     }
-    place.is_optional = true; /* gone since it was found */
-    if (glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
+    if (add_unreadable(places, &place, pattern) || glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
         return;
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        char inside[QUEUE_PATH_BYTES];
-        if (snprintf(inside, sizeof inside, "%s/.", found.gl_pathv[i]) < (int)sizeof inside &&
-            (access(inside, F_OK) == 0 || errno == EACCES))
-            add_one(places, &place, found.gl_pathv[i]);
-    }
+    place.missing = queue_missing_says_nothing; /* gone since it was found, or a link to something else */
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add_one(places, &place, found.gl_pathv[i]);
     globfree(&found);
 }
 
 /* ---- Postfix ---- */
 
-static bool add_postfix(const char *config, struct queue_places *places, struct failure *failure)
+static void add_postfix_queues(const char *directory, struct queue_places *places)
 {
     static const struct {
         enum label_queue queue;
         const char *name;
     } queues[] = {{queue_active, "active"}, {queue_incoming, "incoming"}, {queue_maildrop, "maildrop"},
                   {queue_hold, "hold"},     {queue_corrupt, "corrupt"},   {queue_deferred, "deferred"}};
-    struct found found = {.option = "queue_directory", .value = "/var/spool/postfix"};
     char path[QUEUE_PATH_BYTES];
-    const char *folder = config != NULL ? config : getenv("MAIL_CONFIG");
-    snprintf(path, sizeof path, "%s/main.cf", folder != NULL ? folder : "/etc/postfix");
-    if (!read_config(path, take_setting, &found, failure))
-        return false;
-    if (found.value[0] != '/' || strpbrk(found.value, "$*") != NULL)
-        return fail(failure, EX_CONFIG, "%s: queue_directory = %s is not a plain path; write it out", path,
-                    found.value);
-    places->has_instances = found.has_instances;
     for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
         struct queue_place place = {.format = &queue_format_postfix,
                                     .queue = queues[i].queue,
                                     .apart = queues[i].queue,
                                     .shows_tried = queues[i].queue == queue_deferred};
-        if (snprintf(path, sizeof path, "%s/%s", found.value, queues[i].name) < (int)sizeof path)
+        if (snprintf(path, sizeof path, "%s/%s", directory, queues[i].name) < (int)sizeof path)
             add(places, place, path);
     }
-    return true;
+}
+
+static bool add_postfix(const struct settings *settings, struct queue_places *places, struct failure *failure)
+{
+    char directory[QUEUE_PATH_BYTES] = "/var/spool/postfix", others[MTA_LINE_MAX];
+    struct mta_text text = mta_read_postfix(settings, "main.cf");
+    if (text.text == NULL)
+        return cannot_read("main.cf", settings, failure);
+    bool good = take_path(&text, mta_postfix_value, "queue_directory", directory, failure);
+    places->has_instances =
+        mta_postfix_value(&text, "multi_instance_directories", others, sizeof others) && others[0] != '\0';
+    free(text.text);
+    if (good)
+        add_postfix_queues(directory, places);
+    return good;
 }
 
 /* ---- sendmail ---- */
 
-static void add_sendmail_queue(const struct found *found, const char *pattern)
+static void add_sendmail_queue(struct queue_places *places, enum label_queue queue, const char *pattern)
 {
     struct queue_place place = {.format = &queue_format_sendmail,
-                                .queue = found->queue,
+                                .queue = queue,
                                 .apart = queue_quarantined,
-                                .is_optional = found->queue == queue_clientmqueue,
+                                .missing =
+                                    queue == queue_clientmqueue ? queue_missing_says_nothing : queue_missing_fails,
                                 .shows_tried = true};
     if (pattern[0] == '/')
-        add(found->places, place, pattern);
+        add(places, place, pattern);
 }
 
-/* Qgroup, P=/var/spool/mqueue/slow, ... */
-static void take_group(const struct found *found, char *line)
+/* Qslow, P=/var/spool/mqueue/slow, ... */
+static void add_groups(const struct mta_text *text, struct queue_places *places)
 {
-    char *rest;
-    for (char *field = strtok_r(line, ",", &rest); field != NULL; field = strtok_r(NULL, ",", &rest)) {
-        field = trim(field);
-        char *equals = strchr(field, '=');
-        if (toupper((unsigned char)*field) == 'P' && equals != NULL)
-            add_sendmail_queue(found, trim(equals + 1));
+    char line[MTA_LINE_MAX], *rest;
+    for (const char *at = text->text; mta_next_line(&at, text->text + text->length, line);) {
+        char *field = line[0] == 'Q' ? strtok_r(line, ",", &rest) : NULL;
+        for (; field != NULL; field = strtok_r(NULL, ",", &rest)) {
+            char *path = strchr(trim(field), '=');
+            if (toupper((unsigned char)*trim(field)) == 'P' && path != NULL)
+                add_sendmail_queue(places, queue_mqueue, trim(path + 1));
+        }
     }
 }
 
-static void take_sendmail(struct found *found, char *line)
+/* submit.cf is beside sendmail.cf; without it there is no queue of submissions. */
+static void add_submissions(const struct settings *settings, struct queue_places *places)
 {
-    static const char option[] = "O QueueDirectory";
-    if (line[0] == 'Q' && found->queue == queue_mqueue) {
-        take_group(found, line);
-    } else if (strncasecmp(line, option, sizeof option - 1) == 0) {
-        char *value = trim(line + sizeof option - 1);
-        if (*value == '=')
-            keep(found, trim(value + 1));
-    } else if (line[0] == 'O' && line[1] == 'Q') {
-        keep(found, trim(line + 2));
-    }
-}
-
-static bool add_sendmail(const char *config, struct queue_places *places, struct failure *failure)
-{
-    static const char submit[] = "submit.cf";
+    char path[SETTINGS_PATH_MAX + 16] = "/etc/mail/", directory[QUEUE_PATH_BYTES] = "/var/spool/clientmqueue";
     struct failure ignored;
-    char path[QUEUE_PATH_BYTES];
-    struct found found = {.places = places, .queue = queue_mqueue, .value = "/var/spool/mqueue"};
-    snprintf(path, sizeof path, "%s", config != NULL ? config : "/etc/mail/sendmail.cf");
-    if (!read_config(path, take_sendmail, &found, failure))
-        return false;
-    add_sendmail_queue(&found, found.value);
-    char *slash = strrchr(path, '/');
-    size_t room = sizeof path - (size_t)(slash + 1 - path);
-    struct found submission = {.places = places, .queue = queue_clientmqueue, .value = "/var/spool/clientmqueue"};
-    if (snprintf(slash + 1, room, "%s", submit) < (int)room && read_config(path, take_sendmail, &submission, &ignored))
-        add_sendmail_queue(&submission, submission.value);
-    return true;
+    if (settings->mta_config[0] == '/')
+        strcpy(path, settings->mta_config);
+    strcpy(strrchr(path, '/'), "/submit.cf");
+    struct mta_text text = mta_read_file(path);
+    if (text.text != NULL && take_path(&text, mta_sendmail_value, "QueueDirectory", directory, &ignored))
+        add_sendmail_queue(places, queue_clientmqueue, directory);
+    free(text.text);
+}
+
+static bool add_sendmail(const struct settings *settings, struct queue_places *places, struct failure *failure)
+{
+    char directory[QUEUE_PATH_BYTES] = "/var/spool/mqueue";
+    struct mta_text text = mta_read_sendmail(settings);
+    if (text.text == NULL)
+        return cannot_read("sendmail.cf", settings, failure);
+    add_groups(&text, places);
+    bool good = take_path(&text, mta_sendmail_value, "QueueDirectory", directory, failure);
+    free(text.text);
+    if (good)
+        add_sendmail_queue(places, queue_mqueue, directory);
+    add_submissions(settings, places);
+    return good;
 }
 
 /* ---- Exim ---- */
 
-static bool add_exim(const char *config, struct queue_places *places, struct failure *failure)
+/* Debian's configuration does not name the spool directory: it is compiled in. */
+static bool add_exim(const struct settings *settings, struct queue_places *places, struct failure *failure)
 {
-    static const char *const configs[] = {"/var/lib/exim4/config.autogenerated", "/etc/exim4/exim4.conf",
-                                          "/etc/exim/exim.conf"};
-    struct found found = {.option = "spool_directory"};
-    struct failure ignored;
-    char path[QUEUE_PATH_BYTES];
-    if (config != NULL && !read_config(config, take_setting, &found, failure))
-        return false;
-    for (size_t i = 0; config == NULL && i < sizeof configs / sizeof configs[0]; i++) {
-        if (read_config(configs[i], take_setting, &found, &ignored))
-            break;
-    }
-    if (found.value[0] == '\0')
-        strcpy(found.value, access("/var/spool/exim4", F_OK) == 0 ? "/var/spool/exim4" : "/var/spool/exim");
-    if (found.value[0] != '/' || strpbrk(found.value, "$*") != NULL)
-        return fail(failure, EX_CONFIG, "spool_directory = %s of Exim is not a plain path; write it out", found.value);
-    const struct queue_place place = {
+    struct queue_place place = {
         .format = &queue_format_exim, .queue = queue_input, .apart = queue_frozen, .shows_tried = true};
-    if (snprintf(path, sizeof path, "%s/input", found.value) < (int)sizeof path)
+    char directory[QUEUE_PATH_BYTES], path[QUEUE_PATH_BYTES];
+    strcpy(directory, access("/var/spool/exim4", F_OK) == 0 ? "/var/spool/exim4" : "/var/spool/exim");
+    struct mta_text text = mta_read_exim(settings);
+    bool good = take_path(&text, mta_exim_value, "spool_directory", directory, failure);
+    free(text.text);
+    if (good && access(directory, F_OK) == 0)
+        place.missing = queue_missing_is_empty; /* made with the first message */
+    if (good && snprintf(path, sizeof path, "%s/input", directory) < (int)sizeof path)
         add(places, place, path);
-    if (snprintf(path, sizeof path, "%s/*/input", found.value) < (int)sizeof path) /* named queues */
+    if (good && snprintf(path, sizeof path, "%s/*/input", directory) < (int)sizeof path) /* named queues */
         add(places, place, path);
-    return true;
+    return good;
 }
 
 /* ---- all ---- */
@@ -255,34 +221,19 @@ static void add_own(const struct own_queues *queues, struct queue_places *places
     }
 }
 
-/* As the doctor decides: a folder is Postfix', a file sendmail's. */
-static enum mta_kind kind_of(const struct settings *settings)
-{
-    struct stat status;
-    if (settings->mta_kind != mta_kind_auto)
-        return (enum mta_kind)settings->mta_kind;
-    if (settings->mta_config[0] == '/' && stat(settings->mta_config, &status) == 0)
-        return S_ISDIR(status.st_mode) ? mta_kind_postfix : mta_kind_sendmail;
-    return getenv("MAIL_CONFIG") != NULL ? mta_kind_postfix : options_installed_mta();
-}
-
 bool queue_places_find(const struct settings *settings, struct queue_places *places, struct failure *failure)
 {
-    const char *config = settings->mta_config[0] == '/' ? settings->mta_config : NULL;
-    bool good = true;
     memset(places, 0, sizeof *places);
     add_own(&settings->collector_queues, places);
-    switch (kind_of(settings)) {
-    case mta_kind_postfix:
-        return add_postfix(config, places, failure);
-    case mta_kind_sendmail:
-        return add_sendmail(config, places, failure);
-    case mta_kind_exim:
-        return add_exim(config, places, failure);
+    switch (mta_server(settings)) {
+    case server_postfix:
+        return add_postfix(settings, places, failure);
+    case server_sendmail:
+        return add_sendmail(settings, places, failure);
+    case server_exim:
+        return add_exim(settings, places, failure);
     default:
-        good = settings->collector_queues.count > 0;
-        break;
+        return settings->collector_queues.count > 0 ||
+               fail(failure, EX_CONFIG, "no mail server is found on this host, so there are no queues; set mta.kind");
     }
-    return good ||
-           fail(failure, EX_CONFIG, "no mail server is found on this host, so there are no queues; set mta.kind");
 }

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 enum {
-    RECORDS_MAX = 200, /* that stand before the sender */
-    JUMPS_MAX = 16,    /* to what was changed by a milter, and back */
+    RECORDS_MAX = 200, /* that stand before the sender; also where pointers lead in a circle */
     LONG_NAME_TIME = 10,
     LONG_NAME_MICROS = 4
 };
@@ -65,7 +64,6 @@ struct record {
 struct records {
     const struct queue_file *file;
     size_t at, length; /* in file->head */
-    unsigned jumps;
 };
 
 /* The next record that begins in what was read; of a long one, the text ends there. */
@@ -107,7 +105,7 @@ static bool jump(struct records *records, int64_t offset)
 {
     if (offset == 0)
         return true;
-    if (offset < 0 || records->jumps++ >= JUMPS_MAX)
+    if (offset < 0)
         return false;
     ssize_t length = pread(records->file->fd, records->file->head, QUEUE_HEAD_BYTES, offset);
     records->at = 0;

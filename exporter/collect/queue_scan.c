@@ -79,7 +79,7 @@ static bool has_time(struct scan *scan)
         return true;
     struct queue_time now = queue_time_now();
     if (is_past(&scan->bounds->read, &now))
-        scan->reading = scan->complete = false;
+        scan->reading = false;
     return !is_past(&scan->bounds->end, &now) && !atomic_load_explicit(&collectors_end, memory_order_relaxed);
 }
 
@@ -106,12 +106,13 @@ static void add(struct scan *scan, const struct queue_message *message)
     sum->oldest = age > sum->oldest ? age : sum->oldest;
 }
 
-/* Only the owner of a file may leave its access time alone. */
+/* Only the owner of a file, and who has CAP_FOWNER, may leave its access time alone; where that fails it is not tried again. */
 static int open_file(struct scan *scan, int directory, const char *name)
 {
-    int fd = openat(directory, name, scan->open_flags | O_NOATIME);
-    if (fd >= 0 || errno != EPERM)
+    int fd = openat(directory, name, scan->open_flags);
+    if (fd >= 0 || errno != EPERM || (scan->open_flags & O_NOATIME) == 0)
         return fd;
+    scan->open_flags &= ~O_NOATIME;
     return openat(directory, name, scan->open_flags);
 }
 
@@ -249,7 +250,7 @@ bool queue_scan(const struct queue_place *place, const struct queue_bounds *boun
                           .sums = sums,
                           .failure = failure,
                           .now = now,
-                          .open_flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                          .open_flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME,
                           .reading = true,
                           .complete = true};
     bool good = enter(scan, AT_FDCWD, place->directory) && walk(scan);

@@ -14,6 +14,7 @@ enum { BUFFER = 4 * READ_LOG_LINE_MAX };
 /* What has been read and is not yet counted stands at the beginning of the buffer. */
 struct reader {
     struct log_counter counter;
+    struct log_memory memory;
     struct tally tally;
     _Atomic uint64_t totals[total_COUNT];
     size_t length;
@@ -73,6 +74,7 @@ static struct reader *new_reader(enum mta_kind kind, const struct settings *sett
     reader->counter.kind = kind;
     reader->counter.settings = settings;
     reader->counter.tally = &reader->tally;
+    reader->counter.memory = &reader->memory;
     reader->counter.clock.now_us = (int64_t)now.tv_sec * 1000000;
     return reader;
 }
@@ -85,6 +87,8 @@ bool read_log(const char *file, enum mta_kind kind, const struct settings *setti
     if (fd < 0)
         return fail(failure, EX_NOINPUT, "%s: %s", file, strerror(errno));
     struct reader *reader = new_reader(kind, settings);
+    if (reader != NULL)
+        reader->memory.exim.file = log_exim_file_of(file);
     bool good =
         reader != NULL ? read_all(reader, fd, file, failure) : fail(failure, EX_OSERR, "no memory to read %s", file);
     if (good) {

@@ -142,7 +142,7 @@ static int say(struct line *line, const char *command, struct smtp_reply *reply,
 /* What can be said of our name without asking anybody: the address that we come from (RFC 5321, 4.1.3). */
 static void hello(const struct line *line, char *command, size_t bytes)
 {
-    union address own;
+    union address own = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t length = sizeof own;
     char text[INET6_ADDRSTRLEN] = "127.0.0.1";
     bool is_known = getsockname(line->fd, &own.any, &length) == 0;

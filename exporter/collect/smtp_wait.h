@@ -1,12 +1,14 @@
-/* Waiting at a socket for a moment that does not move. */
+/* Waiting at a socket for a moment that does not move, or until the program ends. */
 #ifndef EXPORTER_COLLECT_SMTP_WAIT_H
 #define EXPORTER_COLLECT_SMTP_WAIT_H
 
+#include "exporter/collect/collector.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <time.h>
+
+enum { SMTP_WAIT_STEP_MS = 500 }; /* in which the end is looked at */
 
 static inline int64_t smtp_clock_ms(void)
 {
@@ -15,15 +17,15 @@ static inline int64_t smtp_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* false: the moment has come first, also where the socket has always something to do. */
+/* false: the moment or the end has come first, also where the socket has always something to do. */
 static inline bool smtp_wait(int fd, short events, int64_t until_ms)
 {
     struct pollfd wait = {.fd = fd, .events = events};
     for (;;) {
         int64_t left_ms = until_ms - smtp_clock_ms();
-        if (left_ms <= 0)
+        if (left_ms <= 0 || collectors_end)
             return false;
-        int ready = poll(&wait, 1, (int)left_ms);
+        int ready = poll(&wait, 1, left_ms < SMTP_WAIT_STEP_MS ? (int)left_ms : SMTP_WAIT_STEP_MS);
         if (ready > 0 || (ready < 0 && errno != EINTR))
             return ready > 0;
     }

@@ -3,7 +3,7 @@
 #include "exporter/serve/reader.h"
 
 #include "conf/lib/log.h"
-#include "exporter/serve/process.h"
+#include "exporter/serve/own_process.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -116,7 +116,7 @@ static void look_at_process(struct reader *reader)
 {
     struct snapshot process;
     memcpy(&process, &reader->reading.process, sizeof process);
-    process_read(process.gauges);
+    own_process_read(process.gauges);
     pthread_mutex_lock(&reader->lock);
     reader->reading.process = process;
     pthread_mutex_unlock(&reader->lock);

@@ -4,7 +4,7 @@
  * The weight of a member is the sum of its counts. A new member takes the place of the lightest, and its weight as its error: what it had
  * before it came, it had at most so much of. So of a table with m places in which N was counted in all:
  *
- *     count <= truth <= count + error,  error <= N / m,  and whoever truly has more than N / m of anything is in the table.
+ *     count <= truth <= count + error,  error <= N / m,  and whoever truly weighs more than N / m is in the table.
  *
  * Entries lie in memory that outlives the process, see sets.h, and are all there is to know; the index over them is the process' own. */
 #ifndef MILTER_PUSHER_HEAVY_H

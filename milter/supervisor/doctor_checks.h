@@ -25,7 +25,7 @@ enum { CONNECT_MOST = 5, COMMAND_MOST = 10, CONTENT_MOST = 30 };
 
 void doctor_postfix_lists(struct doctor *doctor); /* is our filter in the lists, where, and with what settings */
 void doctor_postfix_services(
-    struct doctor *doctor); /* no_milters, listeners where mail comes back from a content filter */
+    struct doctor *doctor); /* no_milters, listeners with a content filter, or where mail comes back from one */
 void doctor_postfix_refusals(struct doctor *doctor); /* smtpd_delay_reject */
 void doctor_sendmail_filters(struct doctor *doctor); /* INPUT_MAIL_FILTER: is ours there, its place, F= and T= */
 void doctor_sendmail_listeners(struct doctor *doctor);
@@ -44,6 +44,9 @@ bool doctor_same_path(const char *one, const char *other);
 
 /* A line for our own configuration. */
 struct cure doctor_set(const struct doctor *doctor, const char *line);
+
+/* Does milter.reinjection name the listener? */
+bool doctor_reinjects(const struct doctor *doctor, const char *host, const char *port);
 
 /* How an entry of Postfix' list stands to our socket. */
 enum entry_kind {
@@ -64,6 +67,9 @@ bool doctor_out_of_chroot(const struct doctor *doctor);
 
 /* Is it a listener to which a content filter hands mail back, and where we have nothing to see? */
 bool doctor_comes_back(const struct doctor *doctor, const struct postfix_service *service);
+
+/* Is what it takes shown to a content filter before the queue, and to milters only in part? */
+bool doctor_before_queue(const struct doctor *doctor, const struct postfix_service *service);
 
 /* Do some of the services with that command work in the chroot? */
 bool doctor_any_chrooted(const struct postfix *postfix, const char *command);

@@ -11,11 +11,23 @@
 
 enum { DEADLINE_MS = 10 * 1000, WORDS_MAX = 32 };
 
-static const char *const asked[] = {
-    "compatibility_level",    "config_directory",       "default_process_limit",  "mail_owner",
-    "milter_command_timeout", "milter_connect_timeout", "milter_content_timeout", "milter_default_action",
-    "milter_protocol",        "non_smtpd_milters",      "queue_directory",        "receive_override_options",
-    "smtpd_delay_reject",     "smtpd_milters"};
+static const char *const asked[] = {"compatibility_level",
+                                    "config_directory",
+                                    "content_filter",
+                                    "default_process_limit",
+                                    "mail_owner",
+                                    "milter_command_timeout",
+                                    "milter_connect_timeout",
+                                    "milter_content_timeout",
+                                    "milter_default_action",
+                                    "milter_protocol",
+                                    "non_smtpd_milters",
+                                    "queue_directory",
+                                    "receive_override_options",
+                                    "smtpd_delay_reject",
+                                    "smtpd_milter_maps",
+                                    "smtpd_milters",
+                                    "smtpd_proxy_filter"};
 enum { ASKED = sizeof asked / sizeof asked[0] };
 
 /* ---- what postconf prints ---- */

@@ -1,7 +1,8 @@
-/* Postfix' lists of filters, smtpd_milters and non_smtpd_milters, in main.cf and where a service of master.cf has its own: is our filter
- * there, once and last, and does mail flow on when it does not answer? */
+/* Postfix' lists of filters, smtpd_milters and non_smtpd_milters, in main.cf and where a service of master.cf has its own, and those that
+ * smtpd_milter_maps gives to some clients: is our filter there, once and last, and does mail flow on when it does not answer? */
 #include "milter/supervisor/doctor_checks.h"
 #include "milter/supervisor/doctor_memory.h"
+#include "milter/supervisor/doctor_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@ static const struct list {
 };
 enum { LISTS = sizeof lists / sizeof lists[0] };
 
+static const struct list of_clients = {"smtpd_milter_maps", "smtpd", "what comes from there"};
+enum { CLIENTS_SHOWN = 10 }; /* of a table; more are shown when these are cured */
+
 /* A list where it stands, and the settings that are in force for its entries. */
 struct view {
     const struct list *list;
@@ -25,6 +29,8 @@ struct view {
     bool chrooted;
     const char *label;
     const struct filter *entries;
+    const struct table *tables, *table; /* of_clients: all of the setting, the one with the entry, and */
+    const struct table_entry *client;   /* the entry that gives this list to a client; else NULL */
 };
 
 struct selection {
@@ -71,18 +77,72 @@ static const struct filter *entries_to_write(const struct doctor *doctor, const 
     return visible ? raw : view->entries;
 }
 
-/* The line that puts the list right: ours once, last, and with settings that are safe. */
-static struct cure list_cure(const struct doctor *doctor, const struct view *view)
+/* The entries with ours once, last, and with settings that are safe. */
+static const char *with_ours(const struct doctor *doctor, const struct filter *entries, bool chrooted, bool compact)
 {
-    const struct selection selection = {doctor, view->chrooted};
+    const struct selection selection = {doctor, chrooted};
     const char *ours =
         memory_print("{ %s, default_action=accept, connect_timeout=1s, command_timeout=2s, content_timeout=5s }",
                      doctor_name_for_postfix(doctor));
-    const char *value = list_join(entries_to_write(doctor, view), is_foreign, &selection, ours, view->is_own);
+    return list_join(entries, is_foreign, &selection, ours, compact);
+}
+
+static struct cure set_cure(const struct doctor *doctor, const struct view *view, const char *value)
+{
     const char *setting = view->is_own ? memory_print("%s/%s=%s", view->service->name, view->list->name, value)
                                        : memory_print("%s = %s", view->list->name, value);
     return cure_run(
         memory_print("%s -%c %s", doctor->postfix->postconf, view->is_own ? 'P' : 'e', shell_word(setting)));
+}
+
+/* The list that a table gives to a client; no table can give an empty one. */
+static const struct filter *list_of_client(const struct table_entry *client)
+{
+    return list_split(strcasecmp(client->value, "DISABLE") == 0 ? "" : client->value);
+}
+
+static bool is_in_the_setting(const struct table *table)
+{
+    return strcmp(table->type, "inline") == 0 || strcmp(table->type, "static") == 0;
+}
+
+/* The table as the setting has it; with all its lists put right where they stand in the setting: they are cured by one line. */
+static const char *table_cured(const struct doctor *doctor, const struct view *view, const struct table *table)
+{
+    bool is_static = strcmp(table->type, "static") == 0;
+    const char *prefix = memory_copy(table->text, (size_t)(table->name - table->text)), *text = "";
+    if (!is_in_the_setting(table))
+        return table->text;
+    for (const struct table_entry *client = table->entries; client != NULL; client = client->next)
+        text = memory_print("%s%s{%s%s%s}", text, *text != '\0' ? "," : "", is_static ? "" : client->key,
+                            is_static ? "" : "=", with_ours(doctor, list_of_client(client), view->chrooted, true));
+    return memory_print(is_static ? "%s%s" : "%s{%s}", prefix, text);
+}
+
+static struct cure client_cure(const struct doctor *doctor, const struct view *view)
+{
+    const struct table *table = view->table;
+    const char *place = table->name, *remake = "", *setting = "";
+    if (is_in_the_setting(table)) {
+        for (const struct table *each = view->tables; each != NULL; each = each->next)
+            setting = memory_print("%s%s%s", setting, *setting != '\0' ? "," : "", table_cured(doctor, view, each));
+        return set_cure(doctor, view, setting);
+    }
+    if (place[0] != '/')
+        place = memory_print("%s of %s", view->list->name, view->is_own ? "master.cf" : "main.cf");
+    if (table->indexed)
+        remake = memory_print(", and run postmap %s:%s", table->type, shell_word(table->name));
+    return (struct cure){
+        memory_print("Put into %s, in place of what %s has there%s", place, view->client->key, remake),
+        memory_print("%s %s", view->client->key, with_ours(doctor, view->entries, view->chrooted, false))};
+}
+
+/* The line that puts the list right. */
+static struct cure list_cure(const struct doctor *doctor, const struct view *view)
+{
+    if (view->client != NULL)
+        return client_cure(doctor, view);
+    return set_cure(doctor, view, with_ours(doctor, entries_to_write(doctor, view), view->chrooted, view->is_own));
 }
 
 /* ---- what an entry does when the filter does not answer ---- */
@@ -211,12 +271,12 @@ static bool sets_general(const struct postfix *postfix, const struct postfix_ser
 static void look_at_service(struct doctor *doctor, const struct list *list, const struct postfix_service *service)
 {
     const char *value = postfix_value(doctor->postfix, service, list->name);
-    struct view view = {list,
-                        service,
-                        postfix_own(doctor->postfix, service, list->name) != NULL,
-                        postfix_chrooted(doctor->postfix, service),
-                        memory_print("%s of %s in master.cf", list->name, service->name),
-                        list_split(value)};
+    struct view view = {.list = list,
+                        .service = service,
+                        .is_own = postfix_own(doctor->postfix, service, list->name) != NULL,
+                        .chrooted = postfix_chrooted(doctor->postfix, service),
+                        .label = memory_print("%s of %s in master.cf", list->name, service->name),
+                        .entries = list_split(value)};
     const struct filter *ours = find_ours(doctor, &view);
     if (view.is_own)
         look_at_list(doctor, &view);
@@ -224,12 +284,20 @@ static void look_at_service(struct doctor *doctor, const struct list *list, cons
         look_at_settings(doctor, &view, ours);
 }
 
+/* Of the services that use such a list: not one to which a content filter hands mail back, and none from which one before the queue
+ * takes the mail, which have checks of their own. */
+static bool is_looked_at(const struct doctor *doctor, const struct list *list, const struct postfix_service *service)
+{
+    return strcmp(service->command, list->command) == 0 && !doctor_comes_back(doctor, service) &&
+           !doctor_before_queue(doctor, service);
+}
+
 /* Does main.cf's list count for some service, or is there none that could tell? */
 static bool is_used(const struct doctor *doctor, const struct list *list)
 {
     bool any = false;
     for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
-        if (strcmp(service->command, list->command) != 0 || doctor_comes_back(doctor, service))
+        if (!is_looked_at(doctor, list, service))
             continue;
         if (postfix_own(doctor->postfix, service, list->name) == NULL)
             return true;
@@ -242,24 +310,66 @@ static void look_at_main(struct doctor *doctor, const struct list *list)
 {
     const struct postfix_setting *setting = postfix_own(doctor->postfix, NULL, list->name);
     const struct filter *raw = setting != NULL && setting->raw != NULL ? list_split(setting->raw) : NULL;
-    struct view view = {list,       NULL,
-                        false,      doctor_any_chrooted(doctor->postfix, list->command),
-                        list->name, list_split(postfix_value(doctor->postfix, NULL, list->name))};
+    struct view view = {.list = list,
+                        .chrooted = doctor_any_chrooted(doctor->postfix, list->command),
+                        .label = list->name,
+                        .entries = list_split(postfix_value(doctor->postfix, NULL, list->name))};
     /* What is nothing but the other list is put right with it. */
     if (list != &lists[0] && raw != NULL && raw->next == NULL && refers_to(raw->text, lists[0].name))
         return;
     look_at_list(doctor, &view);
 }
 
+/* ---- lists for some clients ---- */
+
+static void look_at_table(struct doctor *doctor, struct view view, const char *whose)
+{
+    const struct table *table = view.table;
+    const size_t before = doctor->findings.count;
+    if (table->unread.status != EX_OK)
+        findings_blind(&doctor->findings, table->unread.status,
+                       "%s%s, %s: %s; whom it keeps from milterscope is not known", view.list->name, whose, table->text,
+                       table->unread.text);
+    for (const struct table_entry *client = table->entries;
+         client != NULL && doctor->findings.count < before + CLIENTS_SHOWN; client = client->next) {
+        view.client = client;
+        view.label = memory_print("%s%s, %s in %s", view.list->name, whose, client->key,
+                                  table->name[0] == '/' ? table->text : table->type);
+        view.entries = list_of_client(client);
+        look_at_list(doctor, &view);
+    }
+}
+
+/* Of a service that has tables of its own, or of main.cf (NULL). */
+static void look_at_tables(struct doctor *doctor, const struct postfix_service *service)
+{
+    struct view view = {.list = &of_clients, .service = service, .is_own = service != NULL};
+    const struct postfix *postfix = doctor->postfix;
+    const char *whose = service != NULL ? memory_print(" of %s in master.cf", service->name) : "";
+    view.chrooted = service != NULL ? postfix_chrooted(postfix, service) : doctor_any_chrooted(postfix, "smtpd");
+    view.tables = tables_read(postfix, postfix_value(postfix, service, of_clients.name));
+    for (view.table = view.tables; view.table != NULL; view.table = view.table->next)
+        look_at_table(doctor, view, whose);
+}
+
+/* ---- all lists ---- */
+
 void doctor_postfix_lists(struct doctor *doctor)
 {
+    const struct postfix_service *const services = doctor->postfix->services, *service;
     for (const struct list *list = lists; list < lists + LISTS; list++) {
         if (is_used(doctor, list))
             look_at_main(doctor, list);
-        for (const struct postfix_service *service = doctor->postfix->services; service != NULL;
-             service = service->next) {
-            if (strcmp(service->command, list->command) == 0 && !doctor_comes_back(doctor, service))
+        for (service = services; service != NULL; service = service->next) {
+            if (is_looked_at(doctor, list, service))
                 look_at_service(doctor, list, service);
         }
+    }
+    if (is_used(doctor, &of_clients))
+        look_at_tables(doctor, NULL);
+    for (service = services; service != NULL; service = service->next) {
+        if (is_looked_at(doctor, &of_clients, service) &&
+            postfix_own(doctor->postfix, service, of_clients.name) != NULL)
+            look_at_tables(doctor, service);
     }
 }

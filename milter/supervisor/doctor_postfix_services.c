@@ -1,5 +1,5 @@
-/* What else in main.cf and master.cf decides about our filter: no_milters, listeners where mail comes back from a content filter, and
- * which refusals are shown. */
+/* What else in main.cf and master.cf decides about our filter: no_milters, listeners where mail goes to a content filter before the queue
+ * or comes back from one, and which refusals are shown. */
 #include "milter/supervisor/doctor_checks.h"
 #include "milter/supervisor/doctor_memory.h"
 
@@ -20,24 +20,46 @@ static bool is_on_loopback(const struct postfix_service *service)
     return false;
 }
 
-/* Does milter.reinjection name it? */
-static bool is_known(const struct doctor *doctor, const struct postfix_service *service)
+bool doctor_reinjects(const struct doctor *doctor, const char *host, const char *port)
 {
     const struct listeners *known = &doctor->settings->milter_reinjection;
-    const char *colon = strrchr(service->name, ':');
     struct network network;
-    if (colon == NULL)
-        return false;
-    size_t bracket = service->name[0] == '[' && colon[-1] == ']';
-    const char *host = memory_copy(service->name + bracket, (size_t)(colon - service->name) - 2 * bracket);
     if (network_parse(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &network) != NULL)
         return false;
     for (uint32_t i = 0; i < known->count; i++) {
         if (memcmp(network.address, known->list[i].address.address, sizeof network.address) == 0 &&
-            strtoul(colon + 1, NULL, 10) == known->list[i].port)
+            strtoul(port, NULL, 10) == known->list[i].port)
             return true;
     }
     return false;
+}
+
+static bool is_known(const struct doctor *doctor, const struct postfix_service *service)
+{
+    const char *colon = strrchr(service->name, ':');
+    if (colon == NULL)
+        return false;
+    size_t bracket = service->name[0] == '[' && colon[-1] == ']';
+    const char *host = memory_copy(service->name + bracket, (size_t)(colon - service->name) - 2 * bracket);
+    return doctor_reinjects(doctor, host, colon + 1);
+}
+
+bool doctor_before_queue(const struct doctor *doctor, const struct postfix_service *service)
+{
+    return strcmp(service->command, "smtpd") == 0 &&
+           postfix_value(doctor->postfix, service, "smtpd_proxy_filter")[0] != '\0';
+}
+
+/* Does mail come back from filters before the queue alone? Then a listener that has no content_filter is nothing special. */
+static bool only_before_queue(const struct doctor *doctor)
+{
+    bool before = false;
+    for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
+        if (postfix_value(doctor->postfix, service, "content_filter")[0] != '\0')
+            return false;
+        before = before || doctor_before_queue(doctor, service);
+    }
+    return before;
 }
 
 bool doctor_comes_back(const struct doctor *doctor, const struct postfix_service *service)
@@ -45,7 +67,8 @@ bool doctor_comes_back(const struct doctor *doctor, const struct postfix_service
     const struct postfix_setting *filter = postfix_own(doctor->postfix, service, "content_filter");
     if (is_known(doctor, service))
         return doctor->settings->spam_scanner != scanner_reinjection; /* where its headers are read */
-    return filter != NULL && filter->value != NULL && filter->value[0] == '\0' && is_on_loopback(service);
+    return filter != NULL && filter->value != NULL && filter->value[0] == '\0' && is_on_loopback(service) &&
+           !only_before_queue(doctor);
 }
 
 bool doctor_any_chrooted(const struct postfix *postfix, const char *command)
@@ -92,27 +115,57 @@ static void look_at_no_milters(struct doctor *doctor, const struct postfix_servi
         service != NULL ? memory_print(" of %s in master.cf", service->name) : "");
 }
 
-/* ---- mail that comes back ---- */
+/* ---- content filters ---- */
+
+struct place {
+    const struct doctor *doctor;
+    bool chrooted;
+};
+
+static bool is_foreign(const struct filter *entry, const void *context)
+{
+    const struct place *place = context;
+    return doctor_entry(place->doctor, entry, place->chrooted) == entry_other;
+}
+
+/* Is our filter shown what the service takes? If so, *without is the line that ends it. */
+static bool is_shown(const struct doctor *doctor, const struct postfix_service *service, struct cure *without)
+{
+    const struct postfix *postfix = doctor->postfix;
+    const struct place place = {doctor, postfix_chrooted(postfix, service)};
+    const struct filter *entries = list_split(postfix_value(postfix, service, "smtpd_milters")), *entry = entries;
+    while (entry != NULL && is_foreign(entry, &place))
+        entry = entry->next;
+    if (entry == NULL || has_no_milters(postfix_value(postfix, service, "receive_override_options")))
+        return false;
+    const char *others = list_join(entries, is_foreign, &place, NULL, true);
+    *without = cure_run(memory_print("%s -P %s", postfix->postconf,
+                                     shell_word(memory_print("%s/smtpd_milters=%s", service->name, others))));
+    return true;
+}
 
 static void look_at_return(struct doctor *doctor, const struct postfix_service *service)
 {
-    const struct postfix *postfix = doctor->postfix;
-    bool chrooted = postfix_chrooted(postfix, service);
-    if (is_known(doctor, service) || has_no_milters(postfix_value(postfix, service, "receive_override_options")))
-        return;
-    for (const struct filter *entry = list_split(postfix_value(postfix, service, "smtpd_milters")); entry != NULL;
-         entry = entry->next) {
-        if (doctor_entry(doctor, entry, chrooted) == entry_other)
-            continue;
+    struct cure without;
+    if (!is_known(doctor, service) && is_shown(doctor, service, &without))
+        findings_add(&doctor->findings, without,
+                     "%s in master.cf: mail that a content filter hands back is shown to milterscope again, and "
+                     "counted twice",
+                     service->name);
+}
+
+static void look_at_before_queue(struct doctor *doctor, const struct postfix_service *service)
+{
+    const char *filter = postfix_value(doctor->postfix, service, "smtpd_proxy_filter");
+    struct cure without;
+    if (is_shown(doctor, service, &without))
         findings_add(
-            &doctor->findings,
-            cure_run(memory_print("%s -P %s", postfix->postconf,
-                                  shell_word(memory_print("%s/smtpd_milters=", service->name)))),
-            "%s in master.cf: mail that a content filter hands back is shown to milterscope again, and counted "
-            "twice",
-            service->name);
-        return;
-    }
+            &doctor->findings, without,
+            "smtpd_proxy_filter of %s in master.cf: the content goes to %s and not to milterscope, so a message "
+            "counts as lost there, and again where that hands it back; without milterscope there it counts "
+            "once, but the sessions of clients, and recipients that are refused to them, do not (CAVEATS in "
+            "milterscope(8))",
+            service->name, filter);
 }
 
 void doctor_postfix_services(struct doctor *doctor)
@@ -122,6 +175,10 @@ void doctor_postfix_services(struct doctor *doctor)
     for (const struct postfix_service *service = doctor->postfix->services; service != NULL; service = service->next) {
         if (strcmp(service->command, "smtpd") == 0 && doctor_comes_back(doctor, service)) {
             look_at_return(doctor, service);
+            continue;
+        }
+        if (doctor_before_queue(doctor, service)) {
+            look_at_before_queue(doctor, service);
             continue;
         }
         for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

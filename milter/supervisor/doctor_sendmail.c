@@ -107,20 +107,32 @@ static void take_filter(struct sendmail *sendmail, const char *line)
     *end = filter;
 }
 
+/* Only the first letter of a field counts. */
 static void take_listener(struct sendmail *sendmail, const char *value)
 {
     struct sendmail_listener *listener = memory_take(sizeof *listener);
-    listener->name = listener->options = "";
+    listener->name = listener->address = listener->port = listener->options = "";
     while (*value != '\0') {
         const char *field = take_part(&value, ",");
         const char *equals = strchr(field, '=');
-        if (toupper((unsigned char)*field) == 'I' && equals != NULL) {
+        const char *said = equals != NULL ? equals + 1 + strspn(equals + 1, BLANKS) : "";
+        switch (equals != NULL ? toupper((unsigned char)*field) : '\0') {
+        case 'I':
             listener->has_filters = true;
-            listener->filters = take_words(equals + 1, ";");
+            listener->filters = take_words(said, ";");
             continue;
+        case 'N':
+            listener->name = said;
+            break;
+        case 'A':
+            listener->address = said;
+            break;
+        case 'P':
+            listener->port = said;
+            break;
+        default:
+            break;
         }
-        if (toupper((unsigned char)*field) == 'N' && equals != NULL)
-            listener->name = equals + 1 + strspn(equals + 1, BLANKS);
         listener->options = memory_print("%s%s%s", listener->options, *listener->options != '\0' ? ", " : "", field);
     }
     listener->next = sendmail->listeners;

@@ -24,10 +24,10 @@ struct sendmail_word {
 /* O DaemonPortOptions= */
 struct sendmail_listener {
     struct sendmail_listener *next;
-    const char *name;
-    const char *options;           /* all of them but those that follow */
-    bool has_filters;              /* of its own, InputMailFilters= */
-    struct sendmail_word *filters; /* NULL: none */
+    const char *name, *address, *port; /* "" where it is not said */
+    const char *options;               /* all of them but those that follow */
+    bool has_filters;                  /* of its own, InputMailFilters= */
+    struct sendmail_word *filters;     /* NULL: none */
 };
 
 struct sendmail {

@@ -142,19 +142,32 @@ void doctor_sendmail_filters(struct doctor *doctor)
     }
 }
 
+/* Does mail come there a second time, with nothing for us to see? */
+static bool comes_back(const struct doctor *doctor, const struct sendmail_listener *listener)
+{
+    const char *address = listener->address + (strncasecmp(listener->address, "IPv6:", 5) == 0 ? 5 : 0);
+    return doctor->settings->spam_scanner != scanner_reinjection && doctor_reinjects(doctor, address, listener->port);
+}
+
+static void look_at_listener(struct doctor *doctor, const struct sendmail_listener *listener)
+{
+    bool named = listener->name[0] != '\0';
+    const char *line = memory_print("DAEMON_OPTIONS(`%s%sInputMailFilters=%s')dnl", listener->options,
+                                    *listener->options != '\0' ? ", " : "", right_list(doctor, listener->filters, ";"));
+    const char *where = memory_print("Put into sendmail.mc, in place of the line with %s%s; " REMAKE,
+                                     named ? "Name=" : "", named ? listener->name : listener->options);
+    const char *label = memory_print("InputMailFilters of %s %s", named ? "listener" : "the listener with",
+                                     named ? listener->name : listener->options);
+    look_at_names(doctor, label, listener->filters, (struct cure){where, line});
+}
+
 void doctor_sendmail_listeners(struct doctor *doctor)
 {
     if (find_ours(doctor) == NULL)
         return; /* first things first */
     for (const struct sendmail_listener *listener = doctor->sendmail->listeners; listener != NULL;
          listener = listener->next) {
-        if (!listener->has_filters)
-            continue;
-        const char *line = memory_print("DAEMON_OPTIONS(`%s, InputMailFilters=%s')dnl", listener->options,
-                                        right_list(doctor, listener->filters, ";"));
-        const char *where =
-            memory_print("Put into sendmail.mc, in place of the line with Name=%s; " REMAKE, listener->name);
-        look_at_names(doctor, memory_print("InputMailFilters of listener %s", listener->name), listener->filters,
-                      (struct cure){where, line});
+        if (listener->has_filters && !comes_back(doctor, listener))
+            look_at_listener(doctor, listener);
     }
 }

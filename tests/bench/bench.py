@@ -3,7 +3,7 @@
 
 (1) mail through a real Postfix, (2) the milter protocol alone, (3) both with everything that can be switched on, (4) the
 price of each event, macro and header, (5) what Redis gets, (6) many instances at one Redis,
-(7) a pass over the queues of Postfix. A criterion passes when its
+(7) a pass over the queues of Postfix, (8) reading its delivery log. A criterion passes when its
 estimate is within the bound; the 95 % interval beside it says how far to trust that ("unsure": not at all, the machine
 was busy with other things; run it alone). Figures go to standard output and to build/bench/results.json; the exit
 status is 1 if a criterion fails. What the filter is compared with is a milter on the same library that negotiates
@@ -30,6 +30,7 @@ from kit.servers import Redis  # noqa: E402
 from kit.wait import TooLate  # noqa: E402
 
 import fleet  # noqa: E402
+import logs  # noqa: E402
 import prices  # noqa: E402
 import protocol  # noqa: E402
 import queues  # noqa: E402
@@ -39,7 +40,7 @@ import traffic  # noqa: E402
 from milters import EVERYTHING, Bare, Full  # noqa: E402
 from report import Report  # noqa: E402
 
-PARTS = ("smtp", "protocol", "everything", "prices", "redis", "fleet", "queues")
+PARTS = ("smtp", "protocol", "everything", "prices", "redis", "fleet", "queues", "logs")
 
 
 def progress(text):
@@ -171,6 +172,20 @@ def bench_queues(report, options, folder):
         report.row(name, f"{value:.4g}", *verdict)
 
 
+def bench_logs(report, options, folder):
+    figures = logs.measure(folder, options.lines, progress)
+    report.keep("logs", figures)
+    report.heading(f"Reading a delivery log of {figures['lines']} lines")
+    report.row("", "figure", "bound")
+    for name, value, criterion in (
+        ("CPU seconds for a million lines", figures["seconds_per_million"], None),
+        ("  of pflogsumm", figures["pflogsumm_per_million"], None),
+        ("  ratio", figures["ratio"], "log_ratio"),
+    ):
+        verdict = report.judge(criterion, {"estimate": value}) if criterion else ()
+        report.row(name, f"{value:.4g}", *verdict)
+
+
 def run(options, report, stack):
     folder = stack.enter_context(Folder("bench"))
     bare = stack.enter_context(Bare(folder))
@@ -194,6 +209,8 @@ def run(options, report, stack):
         bench_fleet(report, options, folder)
     if "queues" in options.parts and not options.self_test:
         bench_queues(report, options, folder)
+    if "logs" in options.parts and not options.self_test:
+        bench_logs(report, options, folder)
 
 
 def arguments():
@@ -210,6 +227,7 @@ def arguments():
     parser.add_argument("--fleet-window", type=float, default=60, help="seconds in which they push")
     parser.add_argument("--deferred", type=int, default=100_000, help="messages in the queue of Postfix")
     parser.add_argument("--names", type=int, default=1_000_000, help="more of them, as names of the same files")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="of the delivery log")
     return parser.parse_args()
 
 

@@ -18,6 +18,7 @@ BOUNDS = {
     "queue_ratio": (1.0, "below"),  # to postqueue
     "queue_share": (0.0201, "below"),  # of a processor
     "queue_memory": (256.0, "below"),  # kB that a million messages more take
+    "log_ratio": (0.1, "below"),  # of pflogsumm's CPU
 }
 SELF_TEST = 0.03  # off 1
 

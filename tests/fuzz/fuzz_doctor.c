@@ -1,10 +1,11 @@
-/* Fuzzes what the doctor reads: what postconf prints, a list of filters, sendmail.cf. The first byte of the input chooses. A list that is
+/* Fuzzes what the doctor reads: what postconf prints, a list of filters, a lookup table, sendmail.cf. The first byte of the input chooses. A list that is
  * written again is read as the same; a word for the shell holds all that was put in. */
 #include "milter/supervisor/doctor_findings.h"
 #include "milter/supervisor/doctor_list.h"
 #include "milter/supervisor/doctor_memory.h"
 #include "milter/supervisor/doctor_postfix.h"
 #include "milter/supervisor/doctor_sendmail.h"
+#include "milter/supervisor/doctor_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,15 @@ static void read_postconf(const char *text)
     }
 }
 
+static void read_table(const char *text)
+{
+    for (int patterns = 0; patterns < 2; patterns++) {
+        const struct table_entry *entry = table_entries(text, patterns);
+        for (; entry != NULL; entry = entry->next)
+            expect(entry->key[0] != '\0' && entry->value[0] != '\0' && strpbrk(entry->key, "\n") == NULL);
+    }
+}
+
 static void read_sendmail_cf(const char *text, size_t length)
 {
     const struct sendmail *sendmail = sendmail_parse(text, length);
@@ -76,6 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_list(text);
     else if (data[0] == 'p')
         read_postconf(text);
+    else if (data[0] == 't')
+        read_table(text);
     else
         read_sendmail_cf(text, size - 1);
     memory_free();

@@ -59,6 +59,7 @@ class OtherMilter(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.decisions, self.steps, self.macros = decisions or {}, steps, macros
         self.seen = []
         super().__init__(socket_path(path), Handler)
+        os.chmod(path, 0o666)  # the MTA may be any account
 
     def answer(self, command, payload):
         for (when, text), answer in self.decisions.items():

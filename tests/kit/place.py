@@ -73,7 +73,7 @@ class Folder:
         """Servers and memory of a run that was killed."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree((self.disk / "tmpfs").readlink())
-        for server, mark in (("redis", "redis.pid"), ("postfix", "account"), ("sendmail", "process")):
+        for server, mark in (("redis", "redis.pid"), ("postfix", "account"), ("sendmail", "process"), ("exim", "exim-process")):
             for found in self.disk.glob(f"**/{mark}"):
                 subprocess.run([SCRIPTS / f"private-{server}", "stop", found.parent], check=True)
 

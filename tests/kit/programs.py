@@ -120,9 +120,18 @@ class Collector(Program):
 
     NAME, LOG, WELL = "milterscope-collector", "collector", "the collector has made its tally"
 
+    def start(self):
+        self.starts = self.begun()
+        super().start()
+
+    def begun(self):
+        """How often it has told that it is ready."""
+        log = self.logs()[0]
+        return log.read_text().count("collecting for instance") if log.exists() else 0
+
     def answers(self):
         self.process.check_alive()
-        return "collecting for instance" in self.logs()[0].read_text()
+        return self.begun() > self.starts
 
 
 class Exporter(Program):

@@ -1,4 +1,4 @@
-"""A mail server for others to deliver to: what it answers goes by the recipient's local part, and it throws mail away."""
+"""A mail server to deliver to: what it answers goes by the recipient's local part, and it throws mail away."""
 
 import contextlib
 import socketserver
@@ -36,6 +36,7 @@ class Handler(socketserver.StreamRequestHandler):
                     while self.rfile.readline() not in (b".\r\n", b""):
                         pass
                     self.say(last)
+                    last = b"250 2.0.0 Ok"
                 elif word == b"QUIT":
                     self.say(b"221 2.0.0 Bye")
                     return

@@ -94,19 +94,32 @@ class Manual:
         return found
 
 
+class Sections:
+    """The sections that a line of YAML is in, by how far it is indented: two blanks each."""
+
+    def __init__(self):
+        self.names = []
+
+    def open(self, indent, name):
+        self.names = [*self.names[: len(indent) // 2], name]
+
+    def path(self, indent, name):
+        """Of an option in them."""
+        return ".".join([*self.names[: len(indent) // 2], name])
+
+
 def sample_options():
     """{path: (default, comment)} of the sample configuration; a commented option is a line whose # touches its name."""
-    found, section, comment = {}, "", ""
+    found, sections, comment = {}, Sections(), ""
     for line in (TOP / "conf/milterscope.yaml").read_text().splitlines():
-        opened = re.fullmatch(r"(\w+):", line)
+        opened = re.fullmatch(r"( *)(\w+):", line)
         option = re.fullmatch(r"( *)#(\w+): (.*)", line)
         if opened:
-            section = opened.group(1)
+            sections.open(*opened.groups())
         elif option:
-            section = section if option.group(1) else ""
-            path = f"{section}.{option.group(2)}" if section else option.group(2)
+            path = sections.path(option[1], option[2])
             assert path not in found, f"{path} stands twice"
-            found[path] = (option.group(3), comment)
+            found[path] = (option[3], comment)
         comment = line.strip().removeprefix("# ") if line.strip().startswith("# ") else ""
     return found
 

@@ -1,9 +1,11 @@
-"""Mail through real scanners, with headers that the sender forged: a Postfix with a listener for each scanner, and two
-milterscopes behind them, one that reads headers where milters put them, one where content filters hand mail back."""
+"""Mail through real scanners, with headers that the sender forged: an MTA with a listener for each scanner, and
+milterscope behind them, which reads headers where milters put them, or where content filters hand mail back."""
 
 from dataclasses import dataclass
 
 from kit.metrics import labels_of, name_of
+from kit.milter_wire import EOM, packet
+from kit.other_milter import OtherMilter, add_header
 from kit.place import free_port
 from kit.servers import Postfix
 from kit.smtp import Smtp
@@ -20,6 +22,10 @@ Date: Fri, 20 Nov 2026 10:00:00 +0000
 Message-ID: <20261120100000.12345@mail.pass.test>
 """
 HAM = "Here are the minutes of our meeting about the design of bridges.\n"
+
+
+# Of the operator's: rows for milters that put their header above, or below, the others of its name.
+PLACED = [{"name": f"X-At-The-{place.title()}", "spam": "Yes", "place": place} for place in ("top", "bottom")]
 
 
 @dataclass(frozen=True)
@@ -89,28 +95,28 @@ def plain(body):
     return HEAD + "\n" + body
 
 
+def added_by_a_milter(socket, listener, ways, name):
+    """What is seen of ham to which a milter behind this socket adds this header with Yes, where the sender's say No."""
+    with OtherMilter(socket, {(EOM, b""): add_header(name, "Yes") + packet(b"c")}):
+        assert listener.seen(plain(HAM)).spam == "spam"
+        return {listener.seen(forged(way, {name: "No"}, HAM)).spam for way in ways}
+
+
 # ---- the servers ----
 
 
-class Listener:
-    """Where Postfix takes mail that goes through a scanner. `open`: the sender's headers are left as they are."""
+class Port:
+    """Where an MTA takes mail, and what the milterscope behind it counts of that."""
 
-    def __init__(self, scope, *milters, content_filter=None, opened=True):
+    def __init__(self, scope):
         self.scope = scope
-        self.milters = [f"unix:{milter}" for milter in milters] + [f"unix:{scope.site.milter_socket}"]
-        self.options = {"smtpd_milters": ",".join(self.milters), "content_filter": content_filter or ""}
-        if opened:
-            self.options["receive_override_options"] = "no_header_body_checks"
         self.address = ("127.0.0.1", free_port())
 
-    def service(self):
-        """Its line in master.cf."""
-        place = "%s:%d" % self.address
-        options = " ".join(f"-o {name}={value}" for name, value in self.options.items())
-        return {f"{place}/inet": f"{place} inet n - n - - smtpd {options}"}
+    def connect(self):
+        return Smtp(self.address)
 
     def send(self, text, sender="joe@pass.test", to="alice@example.test", expect=250):
-        with Smtp(self.address) as session:
+        with self.connect() as session:
             session.greet()
             session.command("EHLO mail.pass.test", 250)
             session.command(f"MAIL FROM:<{sender}>", 250)
@@ -133,6 +139,44 @@ class Listener:
 
         self.send(text, **envelope)
         return counted(before, wait_until(after, "the message is counted"))
+
+
+class Listener(Port):
+    """Where Postfix takes mail that goes through a scanner. `open`: the sender's headers are left as they are."""
+
+    def __init__(self, scope, *milters, content_filter=None, opened=True):
+        super().__init__(scope)
+        self.milters = [f"unix:{milter}" for milter in milters] + [f"unix:{scope.site.milter_socket}"]
+        self.options = {"smtpd_milters": ",".join(self.milters), "content_filter": content_filter or ""}
+        if opened:
+            self.options["receive_override_options"] = "no_header_body_checks"
+
+    def service(self):
+        """Its line in master.cf."""
+        place = "%s:%d" % self.address
+        options = " ".join(f"-o {name}={value}" for name, value in self.options.items())
+        return {f"{place}/inet": f"{place} inet n - n - - smtpd {options}"}
+
+
+class Daemon(Port):
+    """Where sendmail takes mail that goes through these filters, {name: socket}. `name`: that of the listener."""
+
+    def __init__(self, mta, scope, name, **filters):
+        with mta.network.visit():
+            super().__init__(scope)
+        self.network, self.name = mta.network, name
+        self.filters = filters | {f"{scope.site.instance}": scope.site.milter_socket}
+
+    def connect(self):
+        with self.network.visit():
+            return super().connect()
+
+    def lines(self):
+        """Its lines in sendmail.mc; filters are used where a listener names them, and mail goes on without them."""
+        how = "F=, T=C:30s;S:60s;R:60s;E:60s"
+        lines = {f"MAIL_FILTER(`{name}', `S=unix:{path}, {how}')dnl\n" for name, path in self.filters.items()}
+        place = f"Name={self.name}, Family=inet, Addr=%s, Port=%d, InputMailFilters=" % self.address
+        return [*sorted(lines), f"DAEMON_OPTIONS(`{place}{';'.join(self.filters)}')dnl\n"]
 
 
 def scope_for(parts, name, group=None, **spam):

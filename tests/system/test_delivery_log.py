@@ -1,5 +1,6 @@
-"""What a real Postfix writes into its log, against what became of the mail: one run with every fate that needs no network, whose truth
-the test keeps from the client's side, and --read-log's counts of it. Times are read from the log a second time, in the plainest way."""
+"""What a real Postfix writes into its log, against what became of the mail: one run with every fate that needs no
+network, whose truth the test keeps from the client's side, and --read-log's counts of it. Times are read from the log a
+second time, in the plainest way."""
 
 import json
 import re
@@ -90,7 +91,9 @@ class Run:
             "smtpd_data_restrictions": f"check_sender_access {inline({'nodata@ext.test': 'REJECT'})}",
             "smtpd_end_of_data_restrictions": f"check_sender_access {inline({'noend@ext.test': 'REJECT'})}",
             "smtpd_delay_reject": "no",
-            "header_checks": patterns({"X-Test: reject": "REJECT", "X-Test: spam": "REJECT 5.7.1 Spam message rejected"}),
+            "header_checks": patterns(
+                {"X-Test: reject": "REJECT", "X-Test: spam": "REJECT 5.7.1 Spam message rejected"}
+            ),
             "body_checks": patterns({"reject this line": "REJECT"}),
             "local_recipient_maps": inline({name: 1 for name in ("alice", "hold", "discard", "grey", "ghost")}),
             "transport_maps": inline(transports),
@@ -264,11 +267,11 @@ class Run:
         self.rejected("postscreen", "other")
 
     def look_up(self):
-        """A relay that has no address. Whether it is known that there is none, or nobody can be asked, is not in our hands."""
+        """A relay that has no address. Whether that is known, or nobody can be asked, is not in our hands."""
         self.mail("joe@nowhere.test")
         wait_until(lambda: self.said_of("joe@nowhere.test"), "the mail is tried")
         status = self.said_of("joe@nowhere.test")
-        code = {"deferred": "4.4.3", "bounced": "5.4.4"}[status]
+        code = {"deferred": "4.4.4", "bounced": "5.4.4"}[status]
         self.failed("external", status, "dns", code)
 
     def said_of(self, recipient):
@@ -277,7 +280,8 @@ class Run:
 
     def attempts(self, *statuses):
         """That are to be counted."""
-        return sum(self.truth[metric("deliveries_total", destination=name, status=status)] for name in PLACES for status in statuses)
+        pairs = [(place, status) for place in PLACES for status in statuses]
+        return sum(self.truth[metric("deliveries_total", destination=place, status=status)] for place, status in pairs)
 
     def settle(self):
         """Until each recipient was tried once, and each notice is delivered."""

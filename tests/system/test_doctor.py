@@ -17,6 +17,7 @@ PLAIN = "unix:milterscope/milter.sock"
 COMPACT = RECOMMENDED.replace(" ", "")
 MORE = "127.0.0.1:10587/inet"  # one more listener
 BACK = "127.0.0.1:10025/inet=127.0.0.1:10025 inet n - n - - smtpd -o content_filter="  # for a content filter
+BEFORE = ["-P", "SMTP/smtpd_proxy_filter=127.0.0.1:10026"]  # one before the queue
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,21 @@ RIGHT = {
     "a list of its own": [["-P", f"SMTP/smtpd_milters={OTHER},{COMPACT}"], ["-e", "smtpd_milters="]],
     "comes back, without us": [["-M", f"{BACK} -o smtpd_milters="]],
     "comes back, no_milters": [["-M", f"{BACK} -o receive_override_options=no_milters"]],
+    "before the queue, without us": [BEFORE, ["-M", BACK], ["-P", f"SMTP/smtpd_milters={OTHER}"]],
+    "before the queue, no_milters": [BEFORE, ["-M", BACK], ["-P", "SMTP/receive_override_options=no_milters"]],
+    "before the queue and behind it": [
+        [*BEFORE, "SMTP/smtpd_milters="],
+        ["-e", "content_filter=smtp:127.0.0.1:10026"],
+        ["-M", f"{BACK} -o smtpd_milters="],
+        ["-M", f"{MORE}={MORE[:-5]} inet n - n - - smtpd"],
+    ],
+    "lists for some clients": [
+        ["-e", f"smtpd_milter_maps = inline:{{ {{192.0.2.1={OTHER}, {RECOMMENDED}}} }}, static:{{{RECOMMENDED}}}"]
+    ],
+    "lists for some clients of nobody": [
+        ["-e", "smtpd_milter_maps = inline:{192.0.2.1=DISABLE}"],
+        ["-P", "SMTP/smtpd_milter_maps="],
+    ],
 }
 
 
@@ -182,6 +198,41 @@ WRONG = {
         [["-M", BACK]],
         ["127.0.0.1:10025/inet in master.cf: mail that a content filter hands back is shown to milterscope again"],
     ),
+    "before the queue": (
+        [BEFORE, ["-M", BACK]],
+        ["smtpd_proxy_filter of SMTP in master.cf: the content goes to 127.0.0.1:10026 and not to milterscope"],
+    ),
+    "before the queue, everywhere": (
+        [["-e", "smtpd_proxy_filter=127.0.0.1:10026"], ["-M", f"{BACK} -o smtpd_proxy_filter="]],
+        ["smtpd_proxy_filter of SMTP in master.cf: the content goes to 127.0.0.1:10026 and not to milterscope"],
+    ),
+    "before the queue, and not behind it": (
+        [BEFORE, ["-M", f"{BACK} -o smtpd_milters="]],
+        [
+            "smtpd_milters of 127.0.0.1:10025/inet in master.cf: milterscope is not in it",
+            "smtpd_proxy_filter of SMTP in master.cf: ",
+        ],
+    ),
+    "left out for all clients": (
+        [["-e", "smtpd_milter_maps = static:Disable"]],
+        ["smtpd_milter_maps, all clients in static: milterscope is not in it, so what comes from there is not counted"],
+    ),
+    "left out for all clients that have others": (
+        [["-e", f"smtpd_milter_maps = proxy:static:{{{OTHER} unix:x}}"]],
+        ["smtpd_milter_maps, all clients in static: milterscope is not in it"],
+    ),
+    "left out for clients of a service": (
+        [["-P", f"SMTP/smtpd_milter_maps=inline:{{192.0.2.1=DISABLE,{{192.0.2.2={OTHER},unix:x}}}}"]],
+        2 * ["smtpd_milter_maps of SMTP in master.cf, 192.0.2."],  # in an order of Postfix' own
+    ),
+    "not last for a client, and dangerous": (
+        [["-e", f"smtpd_milter_maps = inline:{{ {{192.0.2.1={PLAIN} {OTHER}}} }}", "milter_default_action=tempfail"]],
+        [
+            f"smtpd_milter_maps, 192.0.2.1 in inline: {NOT_LAST.partition(': ')[2]}",
+            f"smtpd_milter_maps, 192.0.2.1 in inline: {PUT_OFF}",
+            f"smtpd_milter_maps, 192.0.2.1 in inline: a filter that hangs {DEADLINES}",
+        ],
+    ),
 }
 
 
@@ -207,6 +258,40 @@ def test_others_stay(doctor, postfix):
     assert shown == f"$mine, {{ unix:it's }}, {RECOMMENDED}\n"
     shown = run(["postconf", "-P", f"{MORE}/smtpd_milters"], env=doctor.environment)
     assert shown == f"{MORE}/{own.replace('=', ' = ', 1)},{COMPACT}\n"
+
+
+# ---- tables of clients ----
+
+
+def test_client_of_a_rule_in_main_cf(doctor):
+    change(doctor, ["-e", f"smtpd_milter_maps = cidr:{{ {{ 192.0.2.0/24 {OTHER} }}, {{ 10.0.0.0/8 {RECOMMENDED} }} }}"])
+    (found,) = doctor.expect("smtpd_milter_maps, 192.0.2.0/24 in cidr: milterscope is not in it")
+    assert found.where == "Put into smtpd_milter_maps of main.cf, in place of what 192.0.2.0/24 has there"
+    assert found.line == f"192.0.2.0/24 {OTHER}, {RECOMMENDED}"
+
+
+def test_many_clients(doctor):
+    """Ten of a table are shown at a time."""
+    path = doctor.asked_file.parent / "clients"
+    path.write_text("".join(f"192.0.2.{i} DISABLE\n" for i in range(13)))
+    change(doctor, ["-e", f"smtpd_milter_maps = texthash:{path}"])
+    doctor.expect(*[f"smtpd_milter_maps, 192.0.2.{i} in texthash:{path}: milterscope is not in it" for i in range(10)])
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("ldap:clients", "milterscope does not read tables of this type"),
+        ("cidr:/nonexistent/clients", "No such file or directory"),
+        ("hash:/nonexistent/clients", "open database /nonexistent/clients.db: No such file or directory"),
+    ],
+)
+def test_table_that_cannot_be_read(doctor, table, why):
+    change(doctor, ["-e", f"smtpd_milter_maps = {table}"])
+    assert doctor.look() == []
+    assert doctor.status == 69
+    assert f"not all could be looked at: smtpd_milter_maps, {table}: " in doctor.errors
+    assert why in doctor.errors and "whom it keeps from milterscope is not known" in doctor.errors
 
 
 # ---- mail that comes back, and is known to ----

@@ -89,7 +89,7 @@ class Sendmail:
             self.scope.start()
         for one in others:
             assert "make sendmail.cf anew (Debian: sendmailconfig) and restart sendmail" in one.where
-            replaced = re.search(r"in place of the line (?:that defines (\w+)|with (Name=\w+))", one.where)
+            replaced = re.search(r"in place of the line (?:that defines (\w+)|with ([^;]+));", one.where)
             if replaced:
                 mark = f"MAIL_FILTER(`{replaced[1]}'" if replaced[1] else replaced[2]
                 lines = [one.line if mark in line else line for line in self.mc.splitlines()]
@@ -170,6 +170,22 @@ WRONG = {
         OURS + "DAEMON_OPTIONS(`Name=MSA, Port=587, InputMailFilters=')dnl\n",
         ["InputMailFilters of listener MSA: milterscope is not in it"],
     ),
+    "a listener with one other": (
+        OTHER + OURS + "DAEMON_OPTIONS(`Name=MSA,Port=587,M=Ea,I=other')dnl\n",
+        ["InputMailFilters of listener MSA: milterscope is not in it, so nothing that comes that way is counted"],
+    ),
+    "a listener with another behind": (
+        OTHER + OURS + "DAEMON_OPTIONS(`Port=587, I=milterscope;other, Name=MSA')dnl\n",
+        ["InputMailFilters of listener MSA: milterscope is not the last, so it does not see the headers that other"],
+    ),
+    "a listener with us twice": (
+        OURS + "DAEMON_OPTIONS(`Name=MSA, Port=587, i=milterscope;milterscope')dnl\n",
+        ["InputMailFilters of listener MSA: milterscope stands in it 2 times"],
+    ),
+    "a listener without a name": (
+        OTHER + OURS + "DAEMON_OPTIONS(`Port=587, M=Ea, I=other')dnl\n",
+        ["InputMailFilters of the listener with Port=587, M=Ea: milterscope is not in it"],
+    ),
 }
 
 
@@ -178,6 +194,22 @@ def test_wrong(sendmail, case):
     filters, texts = case
     sendmail.write(filters)
     sendmail.cure(*texts)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("IPv6:::1", "[::1]")]
+)
+def test_listener_where_mail_comes_back(sendmail, address, host):
+    """It needs no filter, unless headers of the scanner are read there."""
+    listener = f"DAEMON_OPTIONS(`Name=BACK, Port=10025, Addr={address}, InputMailFilters=')dnl\n"
+    sendmail.write(OURS + listener)
+    site, said = sendmail.scope.site, "InputMailFilters of listener BACK: milterscope is not in it"
+    site.write(milter={"reinjection": [f"{host}:10026"]})
+    sendmail.doctor.expect(said)
+    site.write(milter={"reinjection": [f"{host}:10025"]})
+    sendmail.doctor.expect_silence()
+    site.write(spam={"scanner": "reinjection"})
+    sendmail.cure(said)
 
 
 def test_line_is_the_snippet(sendmail, scope):

@@ -12,6 +12,7 @@ from kit.mta_checks import ATTACHED, EXPIRY, FAILURE, UP, VERSION, MtaChecks, of
 from kit.network import Network
 from kit.place import server_program
 from kit.process import run
+from kit.programs import Collector, Exporter
 from kit.sendmail import Sendmail, encryption
 from kit.servers import Postfix
 from kit.smtp import Smtp
@@ -210,6 +211,63 @@ def test_postfix_refuses(own_parts, scope, postfix):
         postfix.reload(smtpd_delay_reject="yes", smtpd_client_restrictions="")
     assert of(ATTACHED) not in seen and of(EXPIRY) not in seen
     assert traffic(scope) == before
+
+
+def test_old_tls(checks, postfix, parts):
+    """What no mail should be sent over any more has a certificate, too."""
+    expected = end_of(parts.folder.disk / "tls.pem")
+    try:
+        postfix.reload(smtpd_tls_protocols="TLSv1", smtpd_tls_loglevel=1)
+        wait_until(lambda: checks.run()[of(EXPIRY)] == expected and postfix.said("TLSv1 with cipher"), "TLS 1.0 is spoken")
+    finally:
+        postfix.reload(smtpd_tls_protocols=">=TLSv1", smtpd_tls_loglevel=0)
+
+
+@pytest.fixture
+def postscreen(own_parts, milter_socket):
+    """It greets by itself, and hands over to smtpd whom it lets through."""
+    postfix = Postfix(own_parts.folder, attached(milter_socket), name="postscreen")
+    listener = "%s:%d" % postfix.address
+    postfix.settings |= {"postscreen_greet_wait": "1s", "mynetworks": "127.0.0.0/8"}
+    postfix.settings |= {f"{listener}/inet": f"{listener} inet n - n - 1 postscreen"}
+    for service, kind in {"smtpd": "pass", "dnsblog": "unix", "tlsproxy": "unix"}.items():
+        postfix.settings |= {f"{service}/{kind}": f"{service} {kind} - - n - 0 {service}"}
+    return own_parts.start(postfix)
+
+
+def test_behind_postscreen(own_parts, scope, postscreen):
+    """As milterscope.conf(5) says: whom it has to try first it never lets through, unless he comes back."""
+    checks = own_parts.start(MtaChecks(listening(scope.site, postscreen.address)))
+    assert checks.run()[of(ATTACHED)] == 1
+    assert postscreen.said("postscreen") > 0
+    before = traffic(scope)
+    postscreen.reload(postscreen_access_list="", postscreen_pipelining_enable="yes")
+    seen = wait_attached(checks, 0)
+    assert seen[of(UP)] == 1
+    assert traffic(scope) == before
+
+
+def test_in_the_exporter(own_parts, scope, postfix):
+    """The collector itself, whose first look is at its start, under the names that the configuration and Postfix give."""
+    site = listening(scope.site, postfix.address)
+    exporter = own_parts.start(Exporter(site))
+    own_parts.start(Collector(site))
+    listener = "%s:%d" % postfix.address
+    expected = {
+        metric("mta_up", listener=listener): 1,
+        metric("milter_attached", listener=listener): 1,
+        metric("collector_success", collector="mta"): 1,
+    }
+
+    def shown():
+        values = exporter.metrics().values
+        return expected.items() <= values.items() and values
+
+    values = wait_until(shown, lambda: f"{expected}; there is {exporter.metrics().values}")
+    assert values[metric("tls_certificate_expiry_timestamp_seconds", listener=listener)] > time.time()
+    postconf = server_program("postfix", "usr/sbin/postconf")
+    version = run([postconf, "-c", postfix.folder / "etc", "-h", "mail_version"]).strip()
+    assert values[metric("mta_info", mta="postfix", version=version)] == 1
 
 
 # ---- the file of the checks, under another account

@@ -10,7 +10,21 @@ from kit.piped_scanners import Bogofilter, Crm114
 from kit.place import TOP, free_port
 from kit.scanners import EICAR, GTUBE, Amavis, ClamavMilter, Clamd, Rspamd, SpamassMilter, Spamd
 from kit.wait import wait_until
-from scanned import AUTHSERV_ID, HAM, HEAD, WAYS, Listener, Seen, forged, line, plain, postfix_with, scope_for
+from scanned import (
+    AUTHSERV_ID,
+    HAM,
+    HEAD,
+    PLACED,
+    WAYS,
+    Listener,
+    Seen,
+    added_by_a_milter,
+    forged,
+    line,
+    plain,
+    postfix_with,
+    scope_for,
+)
 
 TABLE = TOP / "conf/tables/spam_headers.def"
 
@@ -65,6 +79,7 @@ def scanners(parts):
     all_.rspamd_leaving = parts.start(Rspamd(folder, leaving, TEXTS, "rspamd-leaving"))
     all_.rspamd_skipping = parts.start(Rspamd(folder, EXTENDED % "", TEXTS, "rspamd-skipping"))
     all_.back = ("127.0.0.1", free_port())
+    all_.other = folder.tmpfs / "other.sock"  # nobody is there, unless a test puts somebody
     all_.amavis = parts.start(Amavis(folder, all_.spamd, all_.clamd, all_.back[1], "bob@example.test"))
     return all_
 
@@ -75,6 +90,7 @@ def at(parts, scanners):
     own = [
         {"name": "X-Ours-MailScanner-SpamCheck", "spam": "spam", "score_after": "score="},
         {"name": "X-DSPAM-Result", "score_after": "silent"},
+        *PLACED,
     ]
     milter = scope_for(parts, "milter", spam={"scanner": "milter", "headers": own})
     listed = {"reinjection": ["%s:%d" % scanners.back]}
@@ -89,6 +105,7 @@ def at(parts, scanners):
         rspamd_stripped=Listener(milter, scanners.rspamd.milter, opened=False),
         rspamd_skipping=Listener(milter, scanners.rspamd_skipping.milter),
         rspamd_leaving=Listener(milter, scanners.rspamd_leaving.milter),
+        other=Listener(milter, scanners.other),
         clamav_add=Listener(milter, scanners.clamav["Add"].milter),
         clamav_replace=Listener(milter, scanners.clamav["Replace"].milter),
         amavis=Listener(second, content_filter=to_amavis),
@@ -217,6 +234,15 @@ def test_headers_of_other_scanners_count_unless_the_mta_removes_them(at):
     assert judged(at.spamassassin_stripped.seen(forged("around", table(), HAM))) == HAM_SEEN
     assert judged(at.amavis_stripped.seen(forged("around", table(), HAM))) == HAM_SEEN
     assert judged(at.amavis_stripped.seen(forged("around", table(), EICAR + "\n"))) == ("clean", False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("X-Spam-Flag", "clean"), ("X-Bogosity", "spam"), ("X-At-The-Top", "clean"), ("X-At-The-Bottom", "spam")],
+)
+def test_headers_that_a_milter_adds(at, scanners, name, expected):
+    """Postfix puts them below what the sender wrote, whose X-Spam-Flag counts: SpamAssassin's milter writes over it."""
+    assert added_by_a_milter(scanners.other, at.other, ("above", "below", "around"), name) == {expected}
 
 
 def test_scores_of_other_scanners_count(at):

@@ -487,12 +487,16 @@ def test_what_the_doctor_says_cures(host, redis):
     assert one.counted() == once("external", "passed", 1)
 
 
-def test_what_the_doctor_says_of_a_listener_cures(host, redis, network):
+@pytest.mark.parametrize("filters", ["InputMailFilters=", "I=other"])
+def test_what_the_doctor_says_of_a_listener_cures(host, own_parts, redis, network, filters):
+    """The other filter there stays."""
     with network.visit():
         listener = ("127.0.0.1", free_port())
-    one = host("DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr=%s, Port=%d, InputMailFilters=')dnl\n" % listener)
+    place = "Name=MSA, Family=inet, Addr=%s, Port=%d" % listener
+    one = host(OTHER.removeprefix("INPUT_") + f"DAEMON_OPTIONS(`{place}, {filters}')dnl\n")
+    other = beside(one, own_parts, {})
     one.send(listener)
-    assert one.counted() == {}
+    assert one.counted() == {} and bool(other.seen) == ("other" in filters)
     doctor = doctor_of(one, redis)
     (found,) = doctor.expect("InputMailFilters of listener MSA: milterscope is not in it")
     lines = one.mta.lines.splitlines()
@@ -500,8 +504,20 @@ def test_what_the_doctor_says_of_a_listener_cures(host, redis, network):
     one.mta.lines = "\n".join(found.line if "Name=MSA" in line else line for line in lines) + "\n"
     restart(one)
     doctor.expect_silence()
+    other.seen.clear()
     one.send(listener)
+    assert one.counted() == once("external", "passed", 1) and bool(other.seen) == ("other" in filters)
+
+
+def test_doctor_is_silent_where_mail_comes_back(host, redis, network):
+    with network.visit():
+        back = ("127.0.0.1", free_port())
+    lines = "DAEMON_OPTIONS(`Name=BACK, Family=inet, Addr=%s, Port=%d, InputMailFilters=')dnl\n" % back
+    one = host(lines, milter={"reinjection": ["%s:%d" % back]})
+    one.send()
+    one.send(back)
     assert one.counted() == once("external", "passed", 1)
+    doctor_of(one, redis).expect_silence()
 
 
 def test_mail_flows_on_without_the_filter(host):

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import time
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 from exporter import ask
 from kit.figures import figure
+from kit.milter_wire import CONTINUE, DATA_TO_EOM, MESSAGE_ANSWERS, Wire, connect, helo, mail, rcpt
 from kit.place import program
 from kit.process import run
 from kit.procfs import frozen
@@ -44,7 +46,8 @@ def wait_rows(exporter, set, expected, **parameters):
 
 def started(parts, name, redis, socket=None, group=None, sets=ALL, **changes):
     """A milterscope and its exporter."""
-    site = site_in(parts, name, redis.url, socket, group=group, top={"sets": sets}, **changes)
+    changes["top"] = {"sets": sets} | changes.get("top", {})
+    site = site_in(parts, name, redis.url, socket, group=group, **changes)
     return SimpleNamespace(scope=parts.start(Scope(site)), exporter=parts.start(Exporter(site)), site=site)
 
 
@@ -160,6 +163,78 @@ def test_headers_that_are_not_read(own_parts, redis, postfix, milter_socket, sca
     one_mail(postfix, "a@ext.test", ["alice@example.test"], spam=True)
     for set in ("client", "recipient_domain"):
         wait_rows(node.exporter, set, {"127.0.0.1" if set == "client" else "example.test": (1, 1, 0, 0)})
+
+
+# ---- the bound ----
+
+SIZE, PLACES = 10, 100  # top.size, and the members of which the pusher counts something
+MESSAGES = 4000  # as many as the ring holds, whenever the pusher looks
+EDGE = MESSAGES // PLACES  # who has more is listed; a message counts twice, for its recipient, too, in N as in this
+WAVES = MESSAGES // 10 * 8  # before them nobody keeps a place who comes once in 2 * PLACES messages
+# What each domain has before WAVES, and behind: 1.02 to 1.2 times EDGE; less, and come too early; less, and just come.
+DOMAINS = {f"above-{messages}": (16, messages - 16) for messages in (41, 42, 44, 48)}
+DOMAINS |= {"gone": (36, 0), "late": (0, 30)}
+
+
+def senders():
+    """The domain of each message: those in DOMAINS evenly among others, of which each comes once; the one that is gone
+    at the beginning."""
+    due = [(0, "gone")] * DOMAINS["gone"][0]
+    for domain, (before, behind) in DOMAINS.items():
+        due += [(number * WAVES // before, domain) for number in range(before) if domain != "gone"]
+        due += [(WAVES + number * (MESSAGES - WAVES) // behind, domain) for number in range(behind)]
+    due.sort()
+    for number in range(MESSAGES):
+        others = MESSAGES - number == len(due)
+        yield due.pop(0)[1] if due and (due[0][0] <= number or others) else f"noise-{number}"
+
+
+def say(site, domains):
+    """Messages of these senders in one session, each to one recipient."""
+    texts = [mail(f"<x@{domain}.example>".encode()) + rcpt() + DATA_TO_EOM for domain in domains]
+    with Wire(site.milter_socket) as wire:
+        wire.negotiate()
+        wire.ask(connect() + helo(), CONTINUE * 2)
+        for begin in range(0, len(texts), 50):
+            part = texts[begin : begin + 50]
+            wire.ask(b"".join(part), MESSAGE_ANSWERS * len(part))
+
+
+def list_of_senders(parts, redis, name):
+    """The answer when all is counted."""
+    node = started(parts, name, redis, sets=["sender_domain"], top={"size": SIZE})
+    say(node.site, senders())
+    seen = lambda: top(node.exporter, "sender_domain", hours=2).json  # noqa: E731
+    messages = lambda: seen().get("totals", {}).get("messages")  # noqa: E731
+    wait_until(lambda: messages() == MESSAGES, lambda: f"{MESSAGES} messages; it is {messages()}", interval=0.5)
+    return seen()
+
+
+def test_members_at_the_bound(own_parts, redis):
+    """Whose counts together lie just above N / m is listed, also where much of them came while it had no place; whose
+    lie below may be listed, or not. What is stated of each is so."""
+    for name in ("bound", "bound_again"):
+        hour = time.time() // 3600
+        answer = list_of_senders(own_parts, redis, name)
+        if time.time() // 3600 == hour:  # the bound is that of an hour
+            break
+    assert answer["totals"] == {"messages": MESSAGES, "recipients": MESSAGES, "refused": 0, "spam": 0}
+    bound = sum(answer["totals"].values()) / PLACES
+    entries = {entry["member"].removesuffix(".example"): entry for entry in answer["top"]}
+    for domain, truth in {domain: sum(times) for domain, times in DOMAINS.items()}.items():
+        assert domain in entries or 2 * truth <= bound
+        if domain not in entries:
+            assert truth <= answer["bound"] <= bound
+            continue
+        entry = entries[domain]
+        for by in ("messages", "recipients"):
+            assert entry[by] <= truth <= entry[by] + entry["error"]
+        assert 0 < entry["error"] <= bound
+        assert entry["messages"] < truth or domain == "late"
+    assert "late" in entries and "gone" not in entries
+    listed = {name: entries[name] for name in DOMAINS if name in entries}
+    shown = [(sum(DOMAINS[name]), entry["messages"], entry["error"]) for name, entry in listed.items()]
+    figure(f"top lists at the bound of {bound:.0f} (two a message): messages, known for sure, error: {shown}")
 
 
 # ---- questions ----

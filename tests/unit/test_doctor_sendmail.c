@@ -93,14 +93,19 @@ static void test_listeners(void **state)
     (void)state;
     assert_null(first->next);
     assert_string_equal(first->name, "MTA");
+    assert_string_equal(first->address, "127.0.0.1");
+    assert_string_equal(first->port, "smtp");
     assert_string_equal(first->options, "Name=MTA, Port=smtp, Addr=127.0.0.1");
     assert_false(first->has_filters);
     assert_string_equal(second->name, "MSA");
+    assert_string_equal(second->port, "587");
+    assert_string_equal(second->address, "");
     assert_string_equal(second->options, "Port=587, M=E, N=MSA");
     assert_true(second->has_filters);
     assert_string_equal(joined(second->filters), "a|b|");
     assert_true(last->has_filters);
     assert_null(last->filters);
+    assert_string_equal(last->name, "");
 }
 
 static void test_bytes(void **state)

@@ -131,6 +131,120 @@ static void test_flood(void **state)
     check();
 }
 
+/* ---- at the very edge of the bound ---- */
+
+enum { BOUND = 100, TOTAL = BOUND * SIZE, SPECIAL = 9, ABOVE = 5 };
+
+/* What each of the first members has: 1.01 to 1.2 times N / m, then N / m and less; all others once. */
+static const unsigned shares[SPECIAL] = {101, 105, 110, 115, 120, 100, 99, 90, 80};
+
+static const struct heavy_entry *entry_of(unsigned member)
+{
+    char text[16];
+    size_t length = (size_t)snprintf(text, sizeof text, "m%u", member);
+    const struct heavy_entry *entry = &entries[heavy_place(heavy, text, length)];
+    return sum.used > 0 && entry->length == length && memcmp(entry->member, text, length) == 0 ? entry : NULL;
+}
+
+/* Orders: which of the first members comes next, at this step; SPECIAL: one more of the others. `left`: what each has still to
+ * get, `all` of them together. */
+typedef unsigned (*order)(unsigned step, const unsigned *left, unsigned all);
+
+static unsigned one_with_some(unsigned step, const unsigned *left)
+{
+    for (unsigned i = 0; i < SPECIAL; i++) {
+        if (left[(step + i) % SPECIAL] > 0)
+            return (step + i) % SPECIAL;
+    }
+    return SPECIAL;
+}
+
+static unsigned at_first(unsigned step, const unsigned *left, unsigned all)
+{
+    (void)all;
+    return one_with_some(step, left);
+}
+
+static unsigned at_last(unsigned step, const unsigned *left, unsigned all)
+{
+    return TOTAL - step == all ? one_with_some(step, left) : SPECIAL;
+}
+
+static unsigned evenly(unsigned step, const unsigned *left, unsigned all)
+{
+    for (unsigned i = 0; i < SPECIAL; i++) {
+        if (all > 0 && (shares[i] - left[i]) * (uint64_t)TOTAL < (uint64_t)step * shares[i])
+            return i;
+    }
+    return at_last(step, left, all);
+}
+
+/* The worst: each comes when it has just lost its place, and with that all that was counted of it. */
+static unsigned hunted(unsigned step, const unsigned *left, unsigned all)
+{
+    for (unsigned i = 0; i < SPECIAL; i++) {
+        if (left[i] > 0 && entry_of(i) == NULL)
+            return i;
+    }
+    return at_last(step, left, all);
+}
+
+/* For most of the time as that, and what is left of each comes in the end: it is known for sure that it has some. */
+static unsigned hunted_first(unsigned step, const unsigned *left, unsigned all)
+{
+    return step < TOTAL / 10 * 8 ? hunted(step, left, all) : evenly(step, left, all);
+}
+
+static void play(order next)
+{
+    static const uint64_t one[top_by_COUNT] = {1};
+    unsigned left[SPECIAL], all = 0, others = SPECIAL;
+    for (unsigned i = 0; i < SPECIAL; i++)
+        all += left[i] = shares[i];
+    for (unsigned step = 0; step < TOTAL; step++) {
+        unsigned member = next(step, left, all);
+        add(member < SPECIAL ? member : others++, one);
+        left[member < SPECIAL ? member : 0] -= member < SPECIAL;
+        all -= member < SPECIAL;
+    }
+    assert_int_equal(all, 0);
+    assert_int_equal(total(), TOTAL);
+}
+
+/* Who has more than N / m is there, in whatever order all came. Who has N / m or less may be there: what is said of him is right
+ * (check). `absent`: in this order somebody is not; `lost`: of somebody less is known than is true. */
+static void test_edge(void **state)
+{
+    static const struct {
+        const char *name;
+        order next;
+        bool absent, lost;
+    } orders[] = {{"at first", at_first, true, false},
+                  {"at last", at_last, false, false},
+                  {"evenly", evenly, true, true},
+                  {"hunted", hunted, true, true},
+                  {"hunted first", hunted_first, true, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        bool absent = false, lost = false;
+        heavy_free(heavy);
+        assert_int_equal(begin(NULL), 0);
+        play(orders[i].next);
+        check();
+        for (unsigned member = 0; member < SPECIAL; member++) {
+            const struct heavy_entry *entry = entry_of(member);
+            assert_true(entry != NULL || member >= ABOVE);
+            absent = absent || entry == NULL;
+            lost = lost || (entry != NULL && entry->counts[0] < shares[member]);
+        }
+        assert_int_equal(absent, orders[i].absent);
+        assert_int_equal(lost, orders[i].lost);
+        printf("figure: heavy hitters, one with %u where the bound is %d, %s: %llu for sure, error %llu, lowest %llu\n",
+               shares[0], BOUND, orders[i].name, (unsigned long long)entry_of(0)->counts[0],
+               (unsigned long long)entry_of(0)->error, (unsigned long long)heavy_least(heavy));
+    }
+}
+
 /* What another process finds in the memory; also when that is not sound. */
 static void test_index_again(void **state)
 {
@@ -175,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_zipf, begin, end),
         cmocka_unit_test_setup_teardown(test_exact, begin, end),
         cmocka_unit_test_setup_teardown(test_flood, begin, end),
+        cmocka_unit_test_setup_teardown(test_edge, begin, end),
         cmocka_unit_test_setup_teardown(test_index_again, begin, end),
         cmocka_unit_test(test_siphash),
     };

@@ -88,6 +88,26 @@ static void test_kill(void **state)
     log_store_close(store);
 }
 
+/* What parsers keep goes on after a kill, and after a stop from the disk; one that is not whole is as none. */
+static void test_memory(void **state)
+{
+    (void)state;
+    for (int start = 0; start < 4; start++) {
+        struct log_store *store = open_store();
+        uint64_t *memory = log_store_memory(store, 3 * sizeof *memory);
+        assert_ptr_equal(memory, log_store_memory(store, 3 * sizeof *memory));
+        assert_int_equal(memory[1], start == 3 ? 0 : start);
+        memory[1]++;
+        count(store, 1, "1");
+        assert_true(start == 1 ? log_store_save(store, true, &failure) : log_store_commit(store, &node, &failure));
+        log_store_close(store);
+        if (start == 1)
+            in("rm -f run/*");
+        if (start == 2)
+            in("printf x | dd of=run/log.memory bs=1 seek=3 conv=notrunc 2>/dev/null");
+    }
+}
+
 /* The machine starts again: run_directory is empty. */
 static void test_clean_stop(void **state)
 {
@@ -97,8 +117,8 @@ static void test_clean_stop(void **state)
     count(store, 5, "100");
     assert_true(log_store_save(store, true, &failure));
     log_store_close(store);
-    in("rm -f run/*");
     for (int start = 0; start < 2; start++) { /* the second is a power failure: the mark is gone since the first */
+        in("rm -f run/*");
         store = open_store();
         assert_int_equal(log_store_id(store)[0] == id, start == 0);
         assert_int_equal(total_of(store), start == 0 ? 5 : 0);
@@ -175,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_kill, begin, end),
+        cmocka_unit_test_setup_teardown(test_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_clean_stop, begin, end),
         cmocka_unit_test_setup_teardown(test_not_whole, begin, end),
         cmocka_unit_test_setup_teardown(test_values, begin, end),

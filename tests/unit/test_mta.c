@@ -74,6 +74,34 @@ static void test_run(void **state)
     collect_mta.close(self);
 }
 
+static void *end_soon(void *unused)
+{
+    poll(NULL, 0, 100);
+    collectors_end = true;
+    return unused;
+}
+
+/* The program does not wait for a server that says nothing, nor says that it is down. */
+static void test_end(void **state)
+{
+    struct script_server server;
+    struct failure failure;
+    pthread_t thread;
+    (void)state;
+    assert_true(script_listen(&server) && script_begin(&server, &silent));
+    struct mta *self = open_at(&server.port, 1, 60 * 1000);
+    tally_gauge_set(&tally, gauge_mta_up, 1);
+    assert_int_equal(pthread_create(&thread, NULL, end_soon, NULL), 0);
+    assert_true(collect_mta.run(self, &failure));
+    assert_true(self->took_ms < 20 * 1000);
+    assert_int_equal(gauge(gauge_mta_up), 1);
+    pthread_join(thread, NULL);
+    collectors_end = false;
+    script_end(&server);
+    close(server.listener);
+    collect_mta.close(self);
+}
+
 static void test_pause(void **state)
 {
     struct mta self = {.took_ms = 0};
@@ -140,8 +168,9 @@ static void test_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run), cmocka_unit_test(test_pause),
-                                       cmocka_unit_test(test_limits), cmocka_unit_test(test_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run), cmocka_unit_test(test_end),
+                                       cmocka_unit_test(test_pause), cmocka_unit_test(test_limits),
+                                       cmocka_unit_test(test_names)};
     log_open("test", log_level_error, log_to_stderr);
     form_fresh(&tally);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

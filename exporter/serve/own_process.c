@@ -1,5 +1,5 @@
 /* Where each of the process_* metrics comes from; see proc_pid_stat(5). */
-#include "exporter/serve/process.h"
+#include "exporter/serve/own_process.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -52,7 +52,7 @@ static void count_descriptors(int64_t *gauges)
     gauges[gauge_process_open_fds] = count;
 }
 
-void process_read(int64_t *gauges)
+void own_process_read(int64_t *gauges)
 {
     struct rlimit limit;
     read_stat(gauges);

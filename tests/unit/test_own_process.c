@@ -1,5 +1,5 @@
-/* exporter/serve/process.c: each figure about this process follows what this process does, whatever its name is. */
-#include "exporter/serve/process.h"
+/* exporter/serve/own_process.c: each figure about this process follows what this process does, whatever its name is. */
+#include "exporter/serve/own_process.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,7 +20,7 @@ static struct snapshot now;
 
 static int64_t read_again(unsigned gauge)
 {
-    process_read(now.gauges);
+    own_process_read(now.gauges);
     return now.gauges[gauge];
 }
 
