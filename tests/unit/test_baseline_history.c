@@ -107,6 +107,22 @@ static void test_fractions(void **state)
     assert_int_equal(usual.p95, 9000000);
 }
 
+static int64_t minute(int64_t now)
+{
+    return now / MINUTE % 60;
+}
+
+/* What is kept of an hour leans to neither side. */
+static void test_middle(void **state)
+{
+    struct baseline_usual usual;
+    (void)state;
+    pass(MIDNIGHT, MIDNIGHT + 14 * DAY + 1, minute);
+    assert_true(usual_at(MIDNIGHT + 14 * DAY, &usual));
+    assert_int_equal(usual.median, 29500000);
+    assert_in_range(usual.p95, 54500000, 57500000);
+}
+
 static void test_enough(void **state)
 {
     struct baseline_usual usual;
@@ -129,6 +145,9 @@ static void test_two_weeks(void **state)
     pass(MIDNIGHT, MIDNIGHT + 14 * DAY, seven);
     pass(MIDNIGHT + 14 * DAY, MIDNIGHT + 14 * DAY + HOUR, nine);
     assert_true(usual_at(MIDNIGHT + 14 * DAY, &usual));
+    assert_int_equal(usual.p95, 7000000);
+    pass(MIDNIGHT + 14 * DAY + HOUR, MIDNIGHT + 14 * DAY + HOUR + 1, nine);
+    assert_true(usual_at(MIDNIGHT + 14 * DAY, &usual)); /* the clock is set back into it */
     assert_int_equal(usual.p95, 7000000);
     pass(MIDNIGHT + 14 * DAY + HOUR, MIDNIGHT + 28 * DAY + 1, nine);
     assert_true(usual_at(MIDNIGHT + 28 * DAY, &usual));
@@ -158,7 +177,7 @@ static void test_limits(void **state)
     (void)state;
     for (int64_t day = 0; day < 8; day++) {
         for (int i = 0; i < 1000; i++)
-            baseline_add(&signal_, baseline_time(MIDNIGHT + day * DAY), i < 60 ? INT64_MIN : INT64_MAX);
+            baseline_add(&signal_, baseline_time(MIDNIGHT + day * DAY), i < 60 ? -1 : (INT64_C(1) << 32) + 5);
     }
     assert_int_equal(signal_.count, BASELINE_SAMPLES_MAX);
     assert_true(usual_at(MIDNIGHT + 8 * DAY, &usual));
@@ -166,6 +185,8 @@ static void test_limits(void **state)
     assert_int_equal(usual.p95, INT64_C(4294967295) * 1000000);
     for (int64_t now = -3 * DAY; now < 3 * DAY; now += MINUTE) /* a clock that knows no time */
         baseline_add(&signal_, baseline_time(now), 1);
+    for (unsigned i = 0; i < BASELINE_HOURS * BASELINE_DAYS; i++)
+        assert_true(signal_.past[i / BASELINE_DAYS][i % BASELINE_DAYS].day >= 0);
 }
 
 /* ---- clocks that are set ---- */
@@ -228,10 +249,11 @@ static void test_clock_forward(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_weeks, begin),       cmocka_unit_test_setup(test_fractions, begin),
-        cmocka_unit_test_setup(test_enough, begin),      cmocka_unit_test_setup(test_two_weeks, begin),
-        cmocka_unit_test_setup(test_short_hours, begin), cmocka_unit_test_setup(test_limits, begin),
-        cmocka_unit_test_setup(test_clock_back, begin),  cmocka_unit_test_setup(test_clock_forward, begin),
+        cmocka_unit_test_setup(test_weeks, begin),         cmocka_unit_test_setup(test_fractions, begin),
+        cmocka_unit_test_setup(test_middle, begin),        cmocka_unit_test_setup(test_enough, begin),
+        cmocka_unit_test_setup(test_two_weeks, begin),     cmocka_unit_test_setup(test_short_hours, begin),
+        cmocka_unit_test_setup(test_limits, begin),        cmocka_unit_test_setup(test_clock_back, begin),
+        cmocka_unit_test_setup(test_clock_forward, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
