@@ -234,10 +234,12 @@ def test_runs_as_somebody(parts, sendmail, scope):
     sendmail.cure(f"sendmail runs as news, which may not open the socket {scope.site.milter_socket}")
 
 
-def test_tcp(sendmail, scope):
-    scope.site.write(milter={"socket": f"inet:{free_port()}@127.0.0.1"})
-    own = scope.site.settings["milter"]["socket"]
-    sendmail.write(OURS.replace("unix:{socket}", own))
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[127.0.0.1]"], ids=["address", "name", "brackets"])
+def test_tcp(sendmail, scope, host):
+    """By whatever name sendmail has it."""
+    own = f"inet:{free_port()}@127.0.0.1"
+    scope.site.write(milter={"socket": own})
+    sendmail.write(OURS.replace("unix:{socket}", own.replace("127.0.0.1", host)))
     texts = ["milter.socket is TCP: every account on this host", f"nobody listens at {own}: milterscope does not run"]
     found = sendmail.doctor.expect(*texts)
     assert "40 ms longer FOR EVERY COMMAND" in found[0].text
