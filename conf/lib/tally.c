@@ -155,7 +155,7 @@ void tally_keep_all(const struct tally *tally)
 {
     if (atomic_load(&tally->header->state) == tally_settling)
         return; /* they stand for the copy, beyond which totals may be raised */
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         atomic_store_explicit(&tally->kept[i], atomic_load_explicit(&tally->totals[i], memory_order_relaxed),
                               memory_order_relaxed);
 }

@@ -18,7 +18,7 @@
  * the supervisor reads: how many callbacks a filter has finished.
  *
  * The node's tally has the same form and is the collector's, who makes it at each start. In the table of domains stand the names of
- * places.h, in their order. The totals of each lie in both files, and count in one: from total_node on in the node's. */
+ * places.h, in their order. Its totals are those from total_node on. */
 #ifndef CONF_LIB_TALLY_H
 #define CONF_LIB_TALLY_H
 

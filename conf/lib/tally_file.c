@@ -97,13 +97,19 @@ static void begin_rows(struct rows *rows, const struct tally_inheritance *inheri
         tally_domains_read(from, from, &rows->domains);
 }
 
+/* How many totals of this build a tally has: the node's are not in the conversation's. */
+static unsigned totals_of(const struct tally_inheritance *inheritance)
+{
+    return inheritance->node == NULL ? (unsigned)total_node : (unsigned)total_COUNT;
+}
+
 /* A free place holds nothing, and nobody misses a domain without counts. What would not fit into a tally has to go. */
 static bool is_taken_over(const struct rows *rows)
 {
     if (rows->name == NULL)
         return false;
     bool idle = rows->value == 0 && domains_has_total(rows->name, strlen(rows->name));
-    return rows->known >= 0 || (!idle && total_COUNT + rows->unknown < TOTALS_MAX);
+    return rows->known >= 0 || (!idle && total_node + rows->unknown < TOTALS_MAX);
 }
 
 static bool next_row(struct rows *rows)
@@ -115,6 +121,7 @@ static bool next_row(struct rows *rows)
         rows->name = tally_domains_name(&rows->domains, rows->stored, rows->text);
         rows->known =
             rows->name == NULL ? -1 : domains_find_total(&rows->inheritance->domains, rows->name, strlen(rows->name));
+        rows->known = rows->known < (int)total_node ? rows->known : -1;
         rows->value = atomic_load_explicit(&tally_file_totals(from)[i], memory_order_relaxed);
         rows->kept = atomic_load_explicit(&tally_file_kept(from)[i], memory_order_relaxed);
         if (is_taken_over(rows)) {
@@ -141,7 +148,7 @@ static void lay_out(struct tally_header *header, const struct tally_inheritance 
     size_t names = 0;
     for (begin_rows(&rows, inheritance); next_row(&rows);)
         names += rows.known < 0 ? strlen(rows.name) + 1 : 0;
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < totals_of(inheritance); i++)
         names += total_text(&inheritance->domains, i, text) + 1;
     for (unsigned i = 0; i < gauge_COUNT; i++)
         names += catalogue_gauge_text(i, text) + 1;
@@ -149,7 +156,7 @@ static void lay_out(struct tally_header *header, const struct tally_inheritance 
     header->version = TALLY_VERSION;
     header->header_bytes = sizeof *header;
     header->catalogue = catalogue_hash();
-    header->total_count = total_COUNT + rows.unknown;
+    header->total_count = totals_of(inheritance) + rows.unknown;
     header->gauge_count = gauge_COUNT;
     header->process_bytes = tally_file_process_bytes(gauge_COUNT);
     header->domains_at = round_up(sizeof *header);
@@ -173,7 +180,7 @@ static char *carry_over(const struct tally_inheritance *inheritance, const struc
 {
     struct rows rows;
     for (begin_rows(&rows, inheritance); next_row(&rows);) {
-        unsigned slot = rows.known >= 0 ? (unsigned)rows.known : total_COUNT + rows.unknown - 1;
+        unsigned slot = rows.known >= 0 ? (unsigned)rows.known : total_node + rows.unknown - 1;
         if (rows.known < 0)
             name = stpcpy(name, rows.name) + 1;
         atomic_store(&tally->totals[slot], rows.value);
@@ -202,7 +209,7 @@ void tally_file_build(struct tally_header *header, const struct tally_inheritanc
     if (inheritance->node == NULL)
         tally_domains_write(tally_domains_of(header, header), &inheritance->domains);
     char *name = (char *)header + header->names_at;
-    for (unsigned i = 0; i < total_COUNT; i++) {
+    for (unsigned i = 0; i < totals_of(inheritance); i++) {
         total_text(&inheritance->domains, i, text);
         name = stpcpy(name, text) + 1;
     }

@@ -68,7 +68,7 @@ static void read_gauges(const struct tally_header *header, const void *memory, c
 void tally_snapshot(const struct tally *tally, struct snapshot *snapshot)
 {
     snapshot_clear(snapshot);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         snapshot->totals[i] = atomic_load_explicit(&tally->totals[i], memory_order_relaxed);
     tally_domains(tally, &snapshot->domains);
     read_gauges(&tally->form, tally->header, NULL, snapshot->gauges);
@@ -302,8 +302,7 @@ void tally_view_unknown(const struct tally_view *view, void (*each)(void *contex
         tally_domains_read(view->file, now, &domains);
     for (unsigned slot = 0; now != NULL && slot < view->file->total_count; slot++) {
         name = tally_file_next_name(view->file, name);
-        bool is_unknown = view->totals[slot] < 0 && catalogue_find_total(name, strlen(name)) < 0;
-        const char *whole = is_unknown ? tally_domains_name(&domains, name, text) : NULL;
+        const char *whole = view->totals[slot] < 0 ? tally_domains_name(&domains, name, text) : NULL;
         if (whole != NULL)
             each(context, whole, atomic_load_explicit(&tally_file_totals(now)[slot], memory_order_relaxed));
     }

@@ -7,9 +7,9 @@
 
 static struct {
     const struct tally *tally;
-    uint64_t totals[total_COUNT]; /* Redis holds them */
-    bool waits;                   /* until the copy names the server that does */
-    bool covers;                  /* they hold all that was shown while the tally was ahead */
+    uint64_t totals[total_node]; /* Redis holds them */
+    bool waits;                  /* until the copy names the server that does */
+    bool covers;                 /* they hold all that was shown while the tally was ahead */
     bool pushing_covers;
     int64_t asked_ms; /* when the mark was asked for; 0: it was not */
 } self;

@@ -33,7 +33,7 @@ enum push_result push_step(struct push *push);
 /* What to wait for while pending; returns milliseconds until the deadline. */
 int push_wait(const struct push *push, struct pollfd *wait);
 
-/* After push_written: the totals that Redis holds, total_COUNT of them, and which server that is (settle_identity). false: it was
+/* After push_written: the totals that Redis holds, total_node of them and those of the node, and which server that is (settle_identity). false: it was
  * connected to anew meanwhile, and is asked before the next push. */
 const uint64_t *push_totals(const struct push *push);
 bool push_server(const struct push *push, uint64_t *server);

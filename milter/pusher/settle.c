@@ -79,18 +79,20 @@ static bool is_due(unsigned total, uint64_t places)
  * missing or is no number; or where it holds a domain that the copy did not. Either would else make a small step back. */
 static bool read_totals(const struct tally *tally, const struct redis_reply *reply, uint64_t *known)
 {
-    bool there[total_COUNT] = {false};
+    bool there[total_node] = {false};
     struct domains domains;
     uint64_t places = 0; /* of domains that Redis holds */
     tally_domains(tally, &domains);
     bool whole = redis_reply_count(reply) > 0;
-    memset(known, 0, total_COUNT * sizeof *known);
+    memset(known, 0, total_node * sizeof *known);
     for (size_t i = 0; i + 1 < redis_reply_count(reply); i += 2) {
         size_t name_length, value_length;
         const char *name = redis_reply_text(redis_reply_item(reply, i), &name_length);
         const char *value = redis_reply_text(redis_reply_item(reply, i + 1), &value_length);
         int64_t number;
         int total = domains_find_total(&domains, name, name_length);
+        if (total >= (int)total_node)
+            continue; /* in another tally */
         int place = total < 0 ? -1 : domains_place((unsigned)total);
         places |= place < 0 ? 0 : UINT64_C(1) << place;
         whole = whole && !is_lost(total, name, name_length, value, value_length);
@@ -100,7 +102,7 @@ static bool read_totals(const struct tally *tally, const struct redis_reply *rep
             there[total] = true;
         }
     }
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         whole = whole && (there[i] || atomic_load(&tally->kept[i]) == 0 || !is_due(i, places));
     return whole;
 }
@@ -127,7 +129,7 @@ const struct redis_reply *settle_take(const struct redis *redis, const struct ta
 {
     const struct redis_reply *owner = redis_reply(redis, answer_owner);
     const struct redis_reply *counters = redis_reply(redis, answer_counters);
-    uint64_t known[total_COUNT];
+    uint64_t known[total_node];
     char id[33];
     if (redis_reply_kind(owner) != redis_string && redis_reply_kind(owner) != redis_nil)
         return owner;

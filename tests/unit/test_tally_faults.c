@@ -187,7 +187,7 @@ static void test_copy(void **state)
     struct made *made = *state;
     struct stat status;
     make(made);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         tally_add(&made->tally, i, i);
     tally_use(&made->tally, tally_process_add(&made->tally, 1));
     tally_gauge_set(&made->tally, gauge_sessions_active, 5);
@@ -195,7 +195,7 @@ static void test_copy(void **state)
     assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &made->failure));
     struct tally_header *copy = load_copy(made);
     assert_int_equal(copy->clean, 0);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         assert_int_equal(atomic_load(&tally_file_totals(copy)[i]), i);
     for (unsigned i = 0; i < TALLY_PROCESSES; i++) {
         const struct tally_process *process = tally_file_process_const(copy, i);
@@ -271,7 +271,7 @@ static void *count_on(void *context)
 {
     const struct made *made = context;
     for (unsigned i = 0; i < 200000; i++)
-        tally_add(&made->tally, i % total_COUNT, 1);
+        tally_add(&made->tally, i % total_node, 1);
     return NULL;
 }
 
@@ -287,7 +287,7 @@ static void test_copy_while_counting(void **state)
         assert_true(tally_copy(&made->tally, made->state, (struct tally_marks){.clean = false}, &made->failure));
         uint64_t sum = 0;
         const struct tally_header *copy = load_copy(made);
-        for (unsigned i = 0; i < total_COUNT; i++)
+        for (unsigned i = 0; i < total_node; i++)
             sum += atomic_load(&tally_file_totals(copy)[i]);
         assert_true(sum >= before && sum <= 200000);
         before = sum;

@@ -31,8 +31,8 @@ static void test_first(void **state)
     assert_string_equal(made->warning.text, "");
     assert_true(made->persistent);
     assert_int_equal(atomic_load(&made->tally.header->state), tally_running);
-    assert_int_equal(made->tally.header->total_count, total_COUNT);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    assert_int_equal(made->tally.header->total_count, total_node);
+    for (unsigned i = 0; i < total_node; i++)
         assert_int_equal(total_of(made, i), 0);
     assert_int_equal(stat(path_in(made->run), &status), 0);
     assert_int_equal(status.st_mode, S_IFREG | 0640);
@@ -52,7 +52,7 @@ static void test_next_run(void **state)
     tally_id_text(&made->tally, id);
     atomic_store(&made->tally.header->starts, 5);
     atomic_store(&made->tally.header->begun_ms, -1);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         tally_add(&made->tally, i, i + 1);
     tally_use(&made->tally, tally_process_add(&made->tally, 1));
     tally_gauge_set(&made->tally, gauge_sessions_active, 3);
@@ -63,7 +63,7 @@ static void test_next_run(void **state)
     assert_int_equal(atomic_load(&made->tally.header->starts), 5);
     assert_true(atomic_load(&made->tally.header->begun_ms) > 0);
     assert_int_equal(atomic_load(&made->tally.header->state), tally_running);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         assert_int_equal(total_of(made, i), i + 1);
     assert_int_equal(tally_process_add(&made->tally, 1), 0); /* processes are not taken over */
     assert_int_equal(files_in(made->run), 1);
@@ -114,7 +114,7 @@ static void test_other_build(void **state)
     memset(long_name, 'n', sizeof long_name - 1);
     const struct form_series totals[] = {
         {"milterscope_of_old_total{a=\"b\"}", 11},
-        known(total_COUNT - 1, 22),
+        known(total_node - 1, 22),
         known(SERIES_2(messages_total, source_external, verdict_passed), 33),
         {"", 44},
         known(0, 55),
@@ -128,9 +128,9 @@ static void test_other_build(void **state)
     for (int turn = 0; turn < 2; turn++) { /* once more: what is unknown is kept, and not twice */
         make(made);
         assert_string_equal(made->warning.text, "");
-        assert_int_equal(made->tally.header->total_count, total_COUNT + 4);
-        for (unsigned i = 0; i < total_COUNT; i++) {
-            uint64_t expected = i == total_COUNT - 1                                             ? 22
+        assert_int_equal(made->tally.header->total_count, total_node + 4);
+        for (unsigned i = 0; i < total_node; i++) {
+            uint64_t expected = i == total_node - 1                                              ? 22
                                 : i == SERIES_2(messages_total, source_external, verdict_passed) ? 33
                                 : i == 0                                                         ? 55
                                                                                                  : 0;
@@ -152,7 +152,7 @@ static void test_empty_build(void **state)
     free((void *)before);
     make(made);
     assert_string_equal(made->warning.text, "");
-    assert_int_equal(made->tally.header->total_count, total_COUNT);
+    assert_int_equal(made->tally.header->total_count, total_node);
     expect_unknown(made, "");
 }
 
@@ -164,20 +164,20 @@ static void test_there_and_back(void **state)
     fill_domains(made);
     make(made);
     tally_domains(&made->tally, &domains);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         tally_add(&made->tally, i, 100 + i);
-    static char names[total_COUNT][SERIES_TEXT_MAX];
-    static struct form_series older[total_COUNT];
-    for (unsigned i = 0; i < total_COUNT; i++) {
+    static char names[total_node][SERIES_TEXT_MAX];
+    static struct form_series older[total_node];
+    for (unsigned i = 0; i < total_node; i++) {
         const struct metric *metric = catalogue_total_metric(i);
         domains_series(&domains, metric, i - metric->first, names[i]);
-        older[total_COUNT - 1 - i] = (struct form_series){names[i], total_of(made, i)};
+        older[total_node - 1 - i] = (struct form_series){names[i], total_of(made, i)};
     }
-    struct tally_header *before = form_make(older, total_COUNT, NULL, 0);
+    struct tally_header *before = form_make(older, total_node, NULL, 0);
     put_file(made->run, before, before->bytes);
     free((void *)before);
     make(made);
-    for (unsigned i = 0; i < total_COUNT; i++)
+    for (unsigned i = 0; i < total_node; i++)
         assert_int_equal(total_of(made, i), 100 + i);
     expect_unknown(made, "");
 }
@@ -239,7 +239,7 @@ static void test_copy_of_before(void **state)
 {
     struct made *made = *state;
     struct snapshot snapshot;
-    uint64_t raised[total_COUNT] = {0};
+    uint64_t raised[total_node] = {0};
     make(made);
     count_and_copy(made, 3, false);
     assert_int_equal(unlink(path_in(made->run)), 0);
@@ -311,7 +311,7 @@ static void test_ahead_and_clean(void **state)
 static void test_kept_over_a_restart(void **state)
 {
     struct made *made = *state;
-    uint64_t kept[total_COUNT] = {0};
+    uint64_t kept[total_node] = {0};
     make(made);
     tally_add(&made->tally, SERIES_0(push_total), 5);
     kept[SERIES_0(push_total)] = 2;
@@ -356,7 +356,7 @@ static void test_copy_of_later_run(void **state)
         assert_non_null(strstr(made->warning.text, "are older than their copy"));
         assert_int_equal(total_of(made, SERIES_0(push_total)), counted);
         assert_int_equal(atomic_load(&made->tally.header->state), clean ? tally_running : tally_settling);
-        tally_raise(&made->tally, (uint64_t[total_COUNT]){0});
+        tally_raise(&made->tally, (uint64_t[total_node]){0});
         make(made);
         assert_string_equal(made->warning.text, "");
     }
@@ -495,15 +495,59 @@ static void test_copy_checksum(void **state)
     assert_int_equal(total_of(made, SERIES_0(push_total)), 0);
 }
 
+/* The node's tally: what it begins with is seen at once, names too, and a name can change; the conversation's is not in it, nor it in that. */
+static void test_node(void **state)
+{
+    struct made *made = *state;
+    static uint64_t totals[total_COUNT];
+    static struct places places;
+    static struct snapshot seen;
+    const uint64_t id[2] = {7, 9};
+    struct tally node;
+    char text[33];
+    for (unsigned i = total_node; i < total_COUNT; i++)
+        totals[i] = i;
+    strcpy(places.names[places_listener], "127.0.0.1:25");
+    assert_true(tally_make_node(made->run, id, totals, &places, &node, &made->warning, &made->failure));
+    tally_gauge_set(&node, gauge_mta_up + (unsigned)listener_own_0, 1);
+    tally_set_place(&node, places_server_version, "3.7.11");
+    struct tally_view *view = tally_view_open_node(made->run, &made->failure);
+    assert_non_null(view);
+    assert_true(tally_view_read(view, &seen));
+    assert_true(seen.has_node && !seen.has_totals);
+    for (unsigned i = 0; i < total_COUNT; i++)
+        assert_int_equal(seen.totals[i], totals[i]);
+    assert_int_equal(seen.gauges[gauge_mta_up + (unsigned)listener_own_0], 1);
+    assert_string_equal(seen.places.names[places_listener], "127.0.0.1:25");
+    assert_string_equal(seen.places.names[places_server_version], "3.7.11");
+    assert_true(tally_view_alive(view));
+    tally_view_id(view, text);
+    assert_string_equal(text, "00000000000000070000000000000009");
+    tally_view_close(view);
+    assert_null(tally_view_open(made->run, &made->failure)); /* of the conversation there is none */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PLACES_TEST(test_first),           PLACES_TEST(test_next_run),          PLACES_TEST(test_whose_totals),
-        PLACES_TEST(test_other_build),     PLACES_TEST(test_empty_build),       PLACES_TEST(test_there_and_back),
-        PLACES_TEST(test_earlier_boot),    PLACES_TEST(test_clean_copy),        PLACES_TEST(test_copy_of_before),
-        PLACES_TEST(test_ahead_copy),      PLACES_TEST(test_ahead_and_clean),   PLACES_TEST(test_kept_over_a_restart),
-        PLACES_TEST(test_run_before_copy), PLACES_TEST(test_copy_of_later_run), PLACES_TEST(test_damaged),
-        PLACES_TEST(test_both_damaged),    PLACES_TEST(test_copy_checksum),
+        PLACES_TEST(test_first),
+        PLACES_TEST(test_node),
+        PLACES_TEST(test_next_run),
+        PLACES_TEST(test_whose_totals),
+        PLACES_TEST(test_other_build),
+        PLACES_TEST(test_empty_build),
+        PLACES_TEST(test_there_and_back),
+        PLACES_TEST(test_earlier_boot),
+        PLACES_TEST(test_clean_copy),
+        PLACES_TEST(test_copy_of_before),
+        PLACES_TEST(test_ahead_copy),
+        PLACES_TEST(test_ahead_and_clean),
+        PLACES_TEST(test_kept_over_a_restart),
+        PLACES_TEST(test_run_before_copy),
+        PLACES_TEST(test_copy_of_later_run),
+        PLACES_TEST(test_damaged),
+        PLACES_TEST(test_both_damaged),
+        PLACES_TEST(test_copy_checksum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
