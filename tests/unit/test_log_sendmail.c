@@ -105,7 +105,7 @@ static const struct log_row rows[] = {
      "stat=Deferred: Connection refused by x.\n" ID
      "to=<b@example.org>, delay=5+00:00:00, mailer=esmtp, pri=210000, relay=x. [192.0.2.1], dsn=4.0.0, "
      "stat=Deferred: Connection refused by x.\n" ID "to=c, delay=5+00:00:00, mailer=local, pri=210000, dsn=4.0.0, "
-                                                    "stat=Deferred: local mailer (x) exited with EX_TEMPFAIL\n" ID
+     "stat=Deferred: local mailer (x) exited with EX_TEMPFAIL\n" ID
      "6AKKJkZ0021587: DSN: Cannot send message for 5 days",
      line_used,
      {{DELIVERED(external, deferred), 3},
