@@ -47,7 +47,7 @@ milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
 milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson) $(gnutls) $(systemd)
 
-TOOLS = kit/milter-load kit/mta-check kit/failing-calls.so kit/hasty-filter bench/bare-milter bench/queue-scan
+TOOLS = kit/milter-load kit/mta-check kit/failing-calls.so kit/hasty-filter kit/hasty-pusher bench/bare-milter bench/queue-scan
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CONF_LIB = $(BUILD)/libconf.a
@@ -130,6 +130,14 @@ $(HASTY): milter/filter/forgotten.c
 $(BUILD)/kit/hasty-filter: $(filter-out %/forgotten.o,$(call object,$(wildcard milter/filter/*.c milter/*.c))) $(HASTY) $(CONF_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-filter_LIBS)
+# The pusher, whose minute is half a second.
+HASTY_HISTORY = $(BUILD)/obj/hasty/history.o
+$(HASTY_HISTORY): milter/pusher/history.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DHISTORY_EVERY_MS=500 -c -o $@ $<
+$(BUILD)/kit/hasty-pusher: $(filter-out %/history.o,$(call object,$(wildcard milter/pusher/*.c milter/*.c))) $(HASTY_HISTORY) $(CONF_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ $(milterscope-pusher_LIBS)
 $(BUILD)/bench/bare-milter: $(call object,tests/bench/bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING_LINK) $(LDFLAGS) -pthread -o $@ $^ -lmilter

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAUSE_MS = 15 * 1000, ANSWER_MS = 5 * 1000, DEADLINE_MS = 10 * 1000 };
+enum { PAUSE_MS = 5 * 1000, ANSWER_MS = 3 * 1000, DEADLINE_MS = 10 * 1000 };
 
 struct host {
     const struct settings *settings;

@@ -6,6 +6,7 @@
 #include "conf/lib/log.h"
 #include "conf/lib/notify.h"
 #include "conf/lib/options.h"
+#include "exporter/collect/baseline.h"
 #include "exporter/collect/delivery_log.h"
 #include "exporter/collect/host.h"
 #include "exporter/collect/log_store.h"
@@ -27,8 +28,8 @@ enum { STOP_MS = 10 * 1000 };
 
 static const char program[] = "milterscope-collector";
 
-static const struct collector *const collectors[] = {
-    &collect_queue, &collect_log, &collect_processes, &collect_sockets, &collect_host, &collect_mta, NULL};
+static const struct collector *const collectors[] = {&collect_queue, &collect_log, &collect_processes, &collect_sockets,
+                                                     &collect_host,  &collect_mta, &collect_baseline,  NULL};
 
 /* What a run of the program holds. */
 static struct {
@@ -79,6 +80,8 @@ static bool start(struct failure *failure)
                          failure))
         return false;
     set_own_gauges(true);
+    catalogue_find_total("", 0); /* builds the index, before there are threads; so does the next */
+    catalogue_find_gauge("", 0);
     self.runner =
         runner_start(collectors, sizeof collectors / sizeof collectors[0] - 1, &self.settings, &self.tally, failure);
     return self.runner != NULL;

@@ -120,10 +120,13 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
     bool complete = true;
     self->sums[place->queue] = self->sums[place->apart] = (struct queue_sum){.messages = 0};
     if (!queue_scan(place, &bounds, unix_micros(), self->sums, &complete, &one)) {
-        if (place->is_optional && (errno == ENOENT || errno == ENOTDIR))
+        enum queue_missing missing = errno == ENOENT || errno == ENOTDIR ? place->missing : queue_missing_fails;
+        if (missing == queue_missing_says_nothing)
             return true;
-        self->results[place->queue].failed = self->results[place->apart].failed = true;
-        return tell(&one, failure);
+        if (missing == queue_missing_fails) {
+            self->results[place->queue].failed = self->results[place->apart].failed = true;
+            return tell(&one, failure);
+        }
     }
     int64_t micros = queue_time_now().wall - begin;
     add_result(self, place, place->queue, micros, complete);

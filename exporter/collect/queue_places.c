@@ -56,7 +56,19 @@ static void add_one(struct queue_places *places, const struct queue_place *place
     strcpy(fresh->directory, directory);
 }
 
-/* `pattern` may end in an asterisk, or hold one where it is not the operator's. */
+/* Where the directories that a pattern stands for cannot even be looked for, the one that they are in fails in their place. */
+static bool add_unreadable(struct queue_places *places, const struct queue_place *place, const char *pattern)
+{
+    char above[QUEUE_PATH_BYTES];
+    snprintf(above, sizeof above, "%.*s", (int)strcspn(pattern, "*"), pattern);
+    strrchr(above, '/')[1] = '\0';
+    if (eaccess(above, R_OK | X_OK) == 0)
+        return false;
+    add_one(places, place, above);
+    return true;
+}
+
+/* `pattern`: a path, in which an asterisk stands for any text. */
 static void add(struct queue_places *places, struct queue_place place, const char *pattern)
 {
     glob_t found;
@@ -64,9 +76,9 @@ static void add(struct queue_places *places, struct queue_place place, const cha
         add_one(places, &place, pattern);
         return;
     }
-    place.is_optional = true; /* gone since it was found, or a link to something else */
-    if (glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
+    if (add_unreadable(places, &place, pattern) || glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
         return;
+    place.missing = queue_missing_says_nothing; /* gone since it was found, or a link to something else */
     for (size_t i = 0; i < found.gl_pathc; i++)
         add_one(places, &place, found.gl_pathv[i]);
     globfree(&found);
@@ -114,7 +126,8 @@ static void add_sendmail_queue(struct queue_places *places, enum label_queue que
     struct queue_place place = {.format = &queue_format_sendmail,
                                 .queue = queue,
                                 .apart = queue_quarantined,
-                                .is_optional = queue == queue_clientmqueue,
+                                .missing =
+                                    queue == queue_clientmqueue ? queue_missing_says_nothing : queue_missing_fails,
                                 .shows_tried = true};
     if (pattern[0] == '/')
         add(places, place, pattern);
@@ -168,13 +181,15 @@ static bool add_sendmail(const struct settings *settings, struct queue_places *p
 /* Debian's configuration does not name the spool directory: it is compiled in. */
 static bool add_exim(const struct settings *settings, struct queue_places *places, struct failure *failure)
 {
-    const struct queue_place place = {
+    struct queue_place place = {
         .format = &queue_format_exim, .queue = queue_input, .apart = queue_frozen, .shows_tried = true};
     char directory[QUEUE_PATH_BYTES], path[QUEUE_PATH_BYTES];
     strcpy(directory, access("/var/spool/exim4", F_OK) == 0 ? "/var/spool/exim4" : "/var/spool/exim");
     struct mta_text text = mta_read_exim(settings);
     bool good = take_path(&text, mta_exim_value, "spool_directory", directory, failure);
     free(text.text);
+    if (good && access(directory, F_OK) == 0)
+        place.missing = queue_missing_is_empty; /* made with the first message */
     if (good && snprintf(path, sizeof path, "%s/input", directory) < (int)sizeof path)
         add(places, place, path);
     if (good && snprintf(path, sizeof path, "%s/*/input", directory) < (int)sizeof path) /* named queues */

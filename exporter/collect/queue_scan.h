@@ -48,14 +48,17 @@ struct queue_format {
 
 extern const struct queue_format queue_format_postfix, queue_format_sendmail, queue_format_exim;
 
+/* What it means that a directory is not there. */
+enum queue_missing { queue_missing_fails, queue_missing_says_nothing, queue_missing_is_empty };
+
 /* A directory with messages. */
 struct queue_place {
     const struct queue_format *format;
     enum label_queue queue; /* as what its messages are counted, and */
     enum label_queue apart; /* those that are quarantined or frozen */
     bool is_own;            /* the operator's */
-    bool is_optional;       /* where it is not there, there is nothing to be said */
-    bool shows_tried;       /* whether a message was tried can be told */
+    enum queue_missing missing;
+    bool shows_tried; /* whether a message was tried can be told */
     char directory[QUEUE_PATH_BYTES];
 };
 

@@ -43,7 +43,8 @@ static void *open_sockets(const struct settings *settings, const struct tally *t
     self->tally = tally;
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
         add_port(&self->ports, usual[i]);
-    (void)settings;
+    for (uint32_t i = 0; i < settings->mta_listeners.count; i++)
+        add_port(&self->ports, settings->mta_listeners.list[i].port);
     return self;
 }
 

@@ -5,6 +5,7 @@
 #include "conf/lib/log.h"
 #include "conf/lib/observable.h"
 #include "milter/pusher/fields.h"
+#include "milter/pusher/history.h"
 #include "milter/pusher/node.h"
 #include "milter/pusher/publish.h"
 #include "milter/pusher/scripts.h"
@@ -28,8 +29,8 @@ enum {
     TEXTS_BYTES = VALUE_BYTES * ((int)total_COUNT + (int)gauge_COUNT),
 };
 
-enum phase { phase_load, phase_settle, phase_push, phase_sets };
-enum { SCRIPTS = 3 };
+enum phase { phase_load, phase_settle, phase_push, phase_behind };
+enum { SCRIPTS = 4 };
 
 struct push {
     const struct tally *tally;
@@ -46,9 +47,11 @@ struct push {
     unsigned left_counters; /* fields */
     int64_t full_ms;        /* when everything was last written */
     int64_t begun_us;
-    char push_sha[41], touch_sha[41], sets_sha[41];
+    char push_sha[41], touch_sha[41], sets_sha[41], history_sha[41];
     uint64_t server; /* who took the scripts, and by which connection */
     unsigned connection;
+    unsigned sets;                 /* commands of the exchange behind a push */
+    bool history;                  /* and one more */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
     unsigned hidden[metric_COUNT]; /* how many series of a metric of totals cannot be observed */
@@ -93,6 +96,7 @@ bool push_connect(struct push *push, const struct settings *settings)
     if (push->node == NULL)
         push->node = node_open(settings->run_directory);
     publish_anew();
+    history_anew();
     return push->redis != NULL && push->node != NULL;
 }
 
@@ -230,7 +234,7 @@ void push_begin(struct push *push, bool last)
     push->last = last;
     push->begun_us = clock_us(CLOCK_MONOTONIC);
     if (push->push_sha[0] == '\0') {
-        static const char *const scripts[SCRIPTS] = {script_push, script_touch, script_sets};
+        static const char *const scripts[SCRIPTS] = {script_push, script_touch, script_sets, script_history};
         push->phase = phase_load;
         for (int i = 0; i < SCRIPTS; i++)
             redis_command(push->redis, 3, (const char *const[]){"SCRIPT", "LOAD", scripts[i]}, NULL);
@@ -283,7 +287,7 @@ static enum push_result refused(struct push *push, const struct redis_reply *rep
 
 static enum push_result take_scripts(struct push *push)
 {
-    char *const shas[SCRIPTS] = {push->push_sha, push->touch_sha, push->sets_sha};
+    char *const shas[SCRIPTS] = {push->push_sha, push->touch_sha, push->sets_sha, push->history_sha};
     for (size_t i = 0; i < SCRIPTS; i++) {
         const struct redis_reply *reply = redis_reply(push->redis, i);
         if (redis_reply_kind(reply) != redis_string) {
@@ -327,14 +331,18 @@ static enum push_result count_written(struct push *push)
     return push_written;
 }
 
-/* Goes on with the open sets where it is time for them; else the push is over. */
-static enum push_result begin_sets(struct push *push, enum push_result result)
+/* Goes on with open sets and history where it is time for them; else the push is over. */
+static enum push_result begin_behind(struct push *push, enum push_result result)
 {
     int64_t now_ms = tally_clock_ms();
-    if (!publish_due(now_ms, push->last) ||
-        publish_ask(push->redis, push->sets_sha, push->settings, push->tally, now_ms) == 0)
+    push->sets = publish_due(now_ms, push->last)
+                     ? publish_ask(push->redis, push->sets_sha, push->settings, push->tally, now_ms)
+                     : 0;
+    push->history = history_ask(push->redis, push->history_sha, push->settings, push->tally, &push->sent,
+                                clock_us(CLOCK_REALTIME) / 1000);
+    if (push->sets == 0 && !push->history)
         return result;
-    push->phase = phase_sets;
+    push->phase = phase_behind;
     redis_start(push->redis, push->settings->redis_timeout);
     return push_pending;
 }
@@ -351,16 +359,19 @@ static enum push_result take_push(struct push *push)
         push->full = true;
         push->push_sha[0] = '\0'; /* the server is asked anew who it is */
         publish_anew();
+        history_anew();
         return push_again;
     }
     if (redis_reply_kind(touched) == redis_error_reply)
         return refused(push, touched);
-    return begin_sets(push, count_written(push));
+    return begin_behind(push, count_written(push));
 }
 
-static enum push_result take_sets(struct push *push)
+static enum push_result take_behind(struct push *push)
 {
-    if (!publish_take(push->redis, push->tally))
+    bool known = push->sets == 0 || publish_take(push->redis, push->tally);
+    known = (!push->history || history_take(push->redis, push->sets, push->tally)) && known;
+    if (!known)
         push->push_sha[0] = '\0';
     return push_written;
 }
@@ -385,10 +396,11 @@ enum push_result push_step(struct push *push)
         return push_pending;
     if (progress == redis_failed) {
         publish_failed();
+        history_anew();
         return failed(push, redis_error(push->redis), redis_error_text(push->redis));
     }
-    if (push->phase == phase_sets)
-        return take_sets(push);
+    if (push->phase == phase_behind)
+        return take_behind(push);
     if (push->phase == phase_load)
         return take_scripts(push);
     if (push->phase == phase_push)

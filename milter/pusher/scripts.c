@@ -6,6 +6,7 @@
 INCLUDE(script_push, "milter/pusher/push.lua");
 INCLUDE(script_touch, "milter/pusher/touch.lua");
 INCLUDE(script_sets, "milter/pusher/sets.lua");
+INCLUDE(script_history, "milter/pusher/history.lua");
 
 enum label_error script_error(const struct redis_reply *reply, const char **text)
 {

@@ -1,4 +1,4 @@
-/* The Lua scripts that the pusher runs in Redis, as NUL-terminated texts: push.lua, touch.lua and sets.lua beside this file. */
+/* The Lua scripts that the pusher runs in Redis, as NUL-terminated texts: push.lua, touch.lua, sets.lua and history.lua beside this file. */
 #ifndef MILTER_PUSHER_SCRIPTS_H
 #define MILTER_PUSHER_SCRIPTS_H
 
@@ -7,6 +7,7 @@
 extern const char script_push[];
 extern const char script_touch[];
 extern const char script_sets[];
+extern const char script_history[];
 
 /* What is wrong with an answer that is not what a script of ours gives: the class, and in *text a text for people, valid as long as the
  * answer. */

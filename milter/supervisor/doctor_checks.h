@@ -42,6 +42,9 @@ const char *doctor_unix_path(const struct doctor *doctor);
 /* Do two paths lead to one file, which need not exist? */
 bool doctor_same_path(const char *one, const char *other);
 
+/* Do the port, the first `length` bytes, and the host lead to our socket, which is TCP? Names of loopback are all the same. */
+bool doctor_same_port(const struct doctor *doctor, const char *port, size_t length, const char *host);
+
 /* A line for our own configuration. */
 struct cure doctor_set(const struct doctor *doctor, const char *line);
 

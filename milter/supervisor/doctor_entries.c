@@ -41,22 +41,27 @@ static bool is_loopback(const char *host)
     return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
-/* Postfix writes inet:host:port, [host]:port; we, as libmilter, inet:port@host. */
-static bool is_same_port(const char *endpoint, const char *socket)
+bool doctor_same_port(const struct doctor *doctor, const char *port, size_t length, const char *host)
 {
-    const char *colon = strrchr(endpoint, ':'), *at = strchr(socket, '@');
-    const char *port = strchr(socket, ':') + 1;
-    size_t length = at != NULL ? (size_t)(at - port) : 0;
-    if (at == NULL || strncmp(endpoint, "inet:", 5) != 0 || colon == endpoint + 4 || strlen(colon + 1) != length ||
-        strncmp(colon + 1, port, length) != 0)
+    const char *socket = doctor->settings->milter_socket, *own = strchr(socket, ':') + 1, *at = strchr(socket, '@');
+    if (at == NULL || length != (size_t)(at - own) || strncmp(port, own, length) != 0)
+        return false;
+    bool any = strcmp(at + 1, "0.0.0.0") == 0 || strcmp(at + 1, "::") == 0;
+    return any || strcmp(host, at + 1) == 0 || (is_loopback(host) && is_loopback(at + 1));
+}
+
+/* Postfix writes inet:host:port, [host]:port; we, as libmilter, inet:port@host. */
+static bool is_our_port(const struct doctor *doctor, const char *endpoint)
+{
+    const char *colon = strrchr(endpoint, ':');
+    if (strncmp(endpoint, "inet:", 5) != 0 || colon == endpoint + 4)
         return false;
     bool bracket = endpoint[5] == '[';
     size_t host_length = (size_t)(colon - endpoint) - 5 - 2 * (size_t)bracket;
     if (bracket && (colon < endpoint + 7 || colon[-1] != ']'))
         return false;
     const char *host = memory_copy(endpoint + 5 + bracket, host_length);
-    bool any = strcmp(at + 1, "0.0.0.0") == 0 || strcmp(at + 1, "::") == 0;
-    return any || strcmp(host, at + 1) == 0 || (is_loopback(host) && is_loopback(at + 1));
+    return doctor_same_port(doctor, colon + 1, strlen(colon + 1), host);
 }
 
 /* ---- Unix sockets ---- */
@@ -107,7 +112,7 @@ enum entry_kind doctor_entry(const struct doctor *doctor, const struct filter *e
     const char *ours = doctor_unix_path(doctor);
     const char *colon = strchr(entry->endpoint, ':');
     if (ours == NULL)
-        return is_same_port(entry->endpoint, doctor->settings->milter_socket) ? entry_ours : entry_other;
+        return is_our_port(doctor, entry->endpoint) ? entry_ours : entry_other;
     if (colon == NULL || (strncmp(entry->endpoint, "unix:", 5) != 0 && strncmp(entry->endpoint, "local:", 6) != 0))
         return entry_other;
     const char *path = colon + 1;

@@ -142,7 +142,7 @@ static struct cure redis_cure(const struct doctor *doctor, const char *class, co
         return cure_run(
             memory_print("%s ACL SETUSER %s '~ms1:{%s}:*' '~ms1:instances' '+client|setname' '+script|load' "
                          "+evalsha +time +info +hget +hmget +hgetall +hlen +hset +del +expire +zadd "
-                         "+zremrangebyscore +set +getrange%s",
+                         "+zremrangebyscore +set +getrange +xadd%s",
                          client, shell_word(user), settings->instance,
                          strncmp(settings->redis_url, "sentinel:", 9) == 0 ? " +role" : ""));
     if (strcmp(class, "readonly") == 0 && *hint != '\0')

@@ -9,13 +9,23 @@
 
 #define REMAKE "make sendmail.cf anew (Debian: sendmailconfig) and restart sendmail"
 
-/* S= is TYPE:PATH or TYPE:PORT@HOST as in our own option; without a type it is a path. */
+/* TYPE:PORT@HOST as in our own option; the host, which may stand in brackets, may have another name there. */
+static bool is_our_port(const struct doctor *doctor, const char *socket)
+{
+    const char *colon = strchr(socket, ':'), *at = colon != NULL ? strchr(colon, '@') : NULL;
+    if (at == NULL || (strncasecmp(socket, "inet:", 5) != 0 && strncasecmp(socket, "inet6:", 6) != 0))
+        return false;
+    size_t bracket = at[1] == '[', length = strlen(at + 1 + bracket);
+    const char *host = memory_copy(at + 1 + bracket, length - (bracket > 0 && length > 0));
+    return doctor_same_port(doctor, colon + 1, (size_t)(at - colon - 1), host);
+}
+
+/* S= is TYPE:PATH or TYPE:PORT@HOST; without a type it is a path. */
 static bool is_our_socket(const struct doctor *doctor, const char *socket)
 {
-    const char *ours = doctor->settings->milter_socket, *path = doctor_unix_path(doctor);
-    const char *colon = strchr(socket, ':');
+    const char *path = doctor_unix_path(doctor), *colon = strchr(socket, ':');
     if (path == NULL)
-        return strcasecmp(socket, ours) == 0;
+        return is_our_port(doctor, socket);
     if (colon == NULL)
         return *socket == '/' && doctor_same_path(socket, path);
     bool is_unix = colon == socket || strncasecmp(socket, "unix:", 5) == 0 || strncasecmp(socket, "local:", 6) == 0;

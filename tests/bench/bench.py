@@ -157,7 +157,8 @@ def bench_fleet(report, options, folder):
 def bench_queues(report, options, folder):
     figures = queues.measure(folder, options.deferred, options.names, progress)
     report.keep("queues", figures)
-    report.heading(f"A pass over the queues of Postfix: {figures['messages']} deferred messages, then {figures['names']} more")
+    few, more = figures["messages"], figures["names"]
+    report.heading(f"A pass over the queues of Postfix: {few} deferred messages, then {more} more")
     report.row("", "figure", "bound")
     for name, value, criterion in (
         ("CPU seconds for 100 000", figures["cpu_per_100000"], "queue_cpu"),

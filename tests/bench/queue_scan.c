@@ -92,10 +92,10 @@ static void make(const char *path, struct template *template, unsigned count, bo
 
 /* ---- runs ---- */
 
-static double cpu_seconds(void)
+static double seconds(clockid_t id)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(id, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -114,11 +114,11 @@ static long peak_kilobytes(void)
     return peak;
 }
 
-static void print_run(const struct tally *tally, double cpu, int64_t pause_ms)
+static void print_run(const struct tally *tally, double cpu, double wall, int64_t pause_ms)
 {
     const char *between = "";
-    printf("{\"cpu\": %.6f, \"pause_ms\": %" PRId64 ", \"peak_kilobytes\": %ld, \"gauges\": {", cpu, pause_ms,
-           peak_kilobytes());
+    printf("{\"cpu\": %.6f, \"wall\": %.6f, \"pause_ms\": %" PRId64 ", \"peak_kilobytes\": %ld, \"gauges\": {", cpu,
+           wall, pause_ms, peak_kilobytes());
     for (unsigned gauge = gauge_queue_messages; gauge <= gauge_queue_scan_timestamp_seconds_LAST; gauge++) {
         char name[512], *end = name;
         int64_t value = atomic_load(&tally->self->gauges[gauge]);
@@ -145,10 +145,11 @@ static void run(const char *config, int runs)
     form_fresh(&tally);
     void *self = collect_queue.open(&settings, &tally, &failure);
     for (int i = 0; self != NULL && i < runs; i++) {
-        double begin = cpu_seconds();
+        double begin = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
         if (!collect_queue.run(self, &failure))
             break;
-        print_run(&tally, cpu_seconds() - begin, collect_queue.pause_ms(self));
+        cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+        print_run(&tally, cpu, seconds(CLOCK_MONOTONIC) - begin, collect_queue.pause_ms(self));
     }
     if (failure.status != EX_OK) {
         fprintf(stderr, "queue-scan: %s\n", failure.text);

@@ -1,7 +1,7 @@
 """What a pass of the collector over a large queue costs, beside what Postfix's own list of it costs.
 
-The queue is made of copies of a message that a real Postfix has deferred; Postfix is stopped meanwhile, so that postqueue lists
-the queue with a showq of its own. Beyond these come names alone, as links to a few files: memory must not know."""
+The queue is made of copies of a message that a real Postfix has deferred; Postfix is stopped meanwhile, so that postqueue
+lists the queue with a showq of its own. Beyond these come names alone, as links to a few files: memory must not know."""
 
 import json
 import resource
@@ -15,6 +15,7 @@ from kit.wait import wait_until
 
 RUNS = 5
 PATIENCE = 600.0  # seconds
+AGES = 'milterscope_queue_age_messages{queue="deferred"'
 
 
 def queue_scan(*words):
@@ -44,11 +45,11 @@ def passes(postfix, messages):
     found = [json.loads(line) for line in queue_scan("run", postfix.folder / "etc", RUNS).splitlines()]
     for one in found:
         gauges = one["gauges"]
-        ages = [value for name, value in gauges.items() if name.startswith('milterscope_queue_age_messages{queue="deferred"')]
+        ages = [value for name, value in gauges.items() if name.startswith(AGES)]
         seen = gauges['milterscope_queue_messages{queue="deferred"}']
         complete = gauges['milterscope_queue_scan_complete{queue="deferred"}']
         if (seen, sum(ages), complete) != (messages, messages, 1):
-            raise RuntimeError(f"of {messages} messages the collector saw {seen}, of {sum(ages)} the age; complete: {complete}")
+            raise RuntimeError(f"of {messages} messages {seen} were seen, of {sum(ages)} the age; complete: {complete}")
     return found
 
 
@@ -82,7 +83,7 @@ def measure(folder, messages, names, progress):
         few = passes(postfix, 1)
         queue_scan("copy", one, queue, messages - 1)
         found = passes(postfix, messages)
-        share = max(one["cpu"] / (one["cpu"] + one["pause_ms"] / 1000) for one in found)
+        share = max(one["cpu"] / (one["wall"] + one["pause_ms"] / 1000) for one in found)
         listing = list_cpu(postfix, messages)
         progress(f"{names} names")
         run([*AS_ROOT, "mkdir", queue / "Z"])

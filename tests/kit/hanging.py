@@ -21,9 +21,12 @@ DIRECT = 1  # no cache in the kernel: every write comes here
 ROOT = 1
 SIZE_IS_SET = 1 << 3
 LOOKUP, FORGET, GETATTR, SETATTR, UNLINK, RENAME, OPEN, READ, WRITE = 1, 2, 3, 4, 10, 12, 14, 15, 16
+STATFS = 17
 RELEASE, FSYNC, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, FSYNCDIR = 18, 20, 25, 26, 27, 28, 29, 30
 CREATE, INTERRUPT, FORGETS = 35, 36, 42
 UNANSWERED = (FORGET, INTERRUPT, FORGETS)
+
+BLOCKS = (1000, 600, 500, 0, 0)  # of 4096 bytes: all, free, free for everybody; files, of which there is no limit
 
 HEAD = struct.Struct("<IIQQIII4x")
 ATTRIBUTES = struct.Struct("<6Q10I")
@@ -48,6 +51,7 @@ class FileSystem:
             INIT: self.init,
             CREATE: self.create,
             READDIR: self.read_directory,
+            STATFS: lambda request: struct.pack("<5Q3I28x", *BLOCKS, 4096, 255, 4096),
             **dict.fromkeys((OPEN, OPENDIR), lambda request: self.opened()),
             **dict.fromkeys((RELEASE, FSYNC, FLUSH, RELEASEDIR, FSYNCDIR), lambda request: b""),
         }

@@ -12,7 +12,8 @@ from kit.process import run
 from kit.wait import wait_until
 from truth import metric
 
-AGES = {"0-5m": 300, "5m-20m": 1200, "20m-1h": 3600, "1h-4h": 14400, "4h-1d": 86400, "1d-2d": 172800, "2d+": float("inf")}
+BOUNDS = [300, 1200, 3600, 14400, 86400, 172800, float("inf")]  # seconds
+AGES = dict(zip(["0-5m", "5m-20m", "20m-1h", "1h-4h", "4h-1d", "1d-2d", "2d+"], BOUNDS, strict=True))
 MARGIN = 5  # seconds that no message of a test is from the bound of a class of ages
 
 # A message in a queue: `arrived` in seconds since the Unix epoch.
@@ -86,7 +87,8 @@ def postqueue(postfix):
     words = [*AS_ROOT, server_program("postfix", "usr/sbin/postqueue"), "-c", postfix.folder / "etc", "-j"]
     rows = [json.loads(line) for line in run(words).splitlines()]
     return [
-        Waiting(row["queue_name"], row["message_size"], row["sender"] == "MAILER-DAEMON", row["arrival_time"]) for row in rows
+        Waiting(row["queue_name"], row["message_size"], row["sender"] == "MAILER-DAEMON", row["arrival_time"])
+        for row in rows
     ]
 
 

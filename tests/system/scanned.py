@@ -1,5 +1,5 @@
-"""Mail through real scanners, with headers that the sender forged: an MTA with a listener for each scanner, and milterscope
-behind them, which reads headers where milters put them, or where content filters hand mail back."""
+"""Mail through real scanners, with headers that the sender forged: an MTA with a listener for each scanner, and
+milterscope behind them, which reads headers where milters put them, or where content filters hand mail back."""
 
 from dataclasses import dataclass
 
@@ -96,7 +96,7 @@ def plain(body):
 
 
 def added_by_a_milter(socket, listener, ways, name):
-    """What is seen of ham to which a milter behind this socket adds this header, with Yes, where the sender's say No."""
+    """What is seen of ham to which a milter behind this socket adds this header with Yes, where the sender's say No."""
     with OtherMilter(socket, {(EOM, b""): add_header(name, "Yes") + packet(b"c")}):
         assert listener.seen(plain(HAM)).spam == "spam"
         return {listener.seen(forged(way, {name: "No"}, HAM)).spam for way in ways}
@@ -173,8 +173,8 @@ class Daemon(Port):
 
     def lines(self):
         """Its lines in sendmail.mc; filters are used where a listener names them, and mail goes on without them."""
-        deadlines = "T=C:30s;S:60s;R:60s;E:60s"
-        lines = {f"MAIL_FILTER(`{name}', `S=unix:{socket}, F=, {deadlines}')dnl\n" for name, socket in self.filters.items()}
+        how = "F=, T=C:30s;S:60s;R:60s;E:60s"
+        lines = {f"MAIL_FILTER(`{name}', `S=unix:{path}, {how}')dnl\n" for name, path in self.filters.items()}
         place = f"Name={self.name}, Family=inet, Addr=%s, Port=%d, InputMailFilters=" % self.address
         return [*sorted(lines), f"DAEMON_OPTIONS(`{place}{';'.join(self.filters)}')dnl\n"]
 

@@ -210,7 +210,7 @@ def test_run_directory_is_removed(scope, postfix, redis):
 @pytest.fixture
 def tight(own_parts, attached_site):
     """The run directory has room for one tally and not for two."""
-    attached_site.mounts = own_parts.start(Mounts({attached_site.run_directory: "size=128k"}))
+    attached_site.mounts = own_parts.start(Mounts({attached_site.run_directory: "size=384k"}))
     return attached_site
 
 
@@ -257,7 +257,7 @@ def slow(parts):
 
 def no_room_for_copies(parts):
     site = site_in(parts, "state_full")
-    mounts = parts.start(Mounts({site.state_directory: "size=128k"}))
+    mounts = parts.start(Mounts({site.state_directory: "size=384k"}))
     filler = mounts.fill(site.state_directory)
     scope = parts.start(Scope(site, enter=mounts.enter))
     scope.mounts, scope.cure = mounts, filler.unlink

@@ -271,7 +271,7 @@ class Run:
         self.mail("joe@nowhere.test")
         wait_until(lambda: self.said_of("joe@nowhere.test"), "the mail is tried")
         status = self.said_of("joe@nowhere.test")
-        code = {"deferred": "4.4.3", "bounced": "5.4.4"}[status]
+        code = {"deferred": "4.4.4", "bounced": "5.4.4"}[status]
         self.failed("external", status, "dns", code)
 
     def said_of(self, recipient):

@@ -1,5 +1,5 @@
-"""The doctor before a Postfix that runs: what he says of mail that is not counted is so, and where the line that he gives
-cures, mail is counted. (All that he knows: test_doctor.py.)"""
+"""The doctor before a Postfix that runs: what he says of mail that is not counted is so, and where the line that he
+gives cures, mail is counted. (All that he knows: test_doctor.py.)"""
 
 import os
 import re
@@ -46,7 +46,7 @@ def counted(scope, postfix, source="127.0.0.1"):
     after = scope.counts()
     verdicts = {}
     for verdict in ("passed", "lost"):
-        series = [series for series in after if series.startswith(metric("messages_total")) and f'"{verdict}"' in series]
+        series = [one for one in after if one.startswith(metric("messages_total")) and f'"{verdict}"' in one]
         verdicts[verdict] = sum(after[one] - before.get(one, 0) for one in series)
     return {verdict: number for verdict, number in verdicts.items() if number}
 
@@ -96,7 +96,7 @@ def test_lists_for_some_clients(postfix, scope, doctor):
         wait_counted(scope, postfix, {}, client)
     assert counted(scope, postfix) == {"passed": 1}
     texts = [
-        f"smtpd_milter_maps, {key} in {type if type == 'inline' else table}: milterscope is not in it, so what comes from"
+        f"smtpd_milter_maps, {key} in {type if type == 'inline' else table}: milterscope is not in it, so what comes"
         for (type, (key, _, _)), table in zip(TABLES.items(), tables, strict=True)
     ]
     for one in doctor.paste(doctor.expect(*texts))[1]:
@@ -117,12 +117,13 @@ def test_filter_before_the_queue(postfix, scope, doctor):
     here = "%s:%d/inet" % postfix.address
     change(
         doctor,
-        ["-M", f"{back}/inet={back} inet n - n - - smtpd -o content_filter= -o smtpd_authorized_xforward_hosts=127.0.0.1"],
+        ["-M", f"{back}/inet={back} inet n - n - - smtpd -o content_filter="],
+        ["-P", f"{back}/inet/smtpd_authorized_xforward_hosts=127.0.0.1"],
         ["-P", f"{here}/smtpd_proxy_filter={back}"],
     )
     reload(doctor)
     wait_counted(scope, postfix, {"lost": 1, "passed": 1})
-    found = doctor.expect(f"smtpd_proxy_filter of {here} in master.cf: the content goes to {back} and not to milterscope")
+    found = doctor.expect(f"smtpd_proxy_filter of {here} in master.cf: the content goes to {back} and not to")
     assert doctor.paste(found) == ([], [])
     doctor.expect_silence()
     reload(doctor)

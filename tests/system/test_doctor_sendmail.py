@@ -176,7 +176,7 @@ WRONG = {
     ),
     "a listener with another behind": (
         OTHER + OURS + "DAEMON_OPTIONS(`Port=587, I=milterscope;other, Name=MSA')dnl\n",
-        ["InputMailFilters of listener MSA: milterscope is not the last, so it does not see the headers that other adds"],
+        ["InputMailFilters of listener MSA: milterscope is not the last, so it does not see the headers that other"],
     ),
     "a listener with us twice": (
         OURS + "DAEMON_OPTIONS(`Name=MSA, Port=587, i=milterscope;milterscope')dnl\n",
@@ -196,7 +196,9 @@ def test_wrong(sendmail, case):
     sendmail.cure(*texts)
 
 
-@pytest.mark.parametrize(("address", "host"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("IPv6:::1", "[::1]")])
+@pytest.mark.parametrize(
+    ("address", "host"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("IPv6:::1", "[::1]")]
+)
 def test_listener_where_mail_comes_back(sendmail, address, host):
     """It needs no filter, unless headers of the scanner are read there."""
     listener = f"DAEMON_OPTIONS(`Name=BACK, Port=10025, Addr={address}, InputMailFilters=')dnl\n"
@@ -232,10 +234,12 @@ def test_runs_as_somebody(parts, sendmail, scope):
     sendmail.cure(f"sendmail runs as news, which may not open the socket {scope.site.milter_socket}")
 
 
-def test_tcp(sendmail, scope):
-    scope.site.write(milter={"socket": f"inet:{free_port()}@127.0.0.1"})
-    own = scope.site.settings["milter"]["socket"]
-    sendmail.write(OURS.replace("unix:{socket}", own))
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[127.0.0.1]"], ids=["address", "name", "brackets"])
+def test_tcp(sendmail, scope, host):
+    """By whatever name sendmail has it."""
+    own = f"inet:{free_port()}@127.0.0.1"
+    scope.site.write(milter={"socket": own})
+    sendmail.write(OURS.replace("unix:{socket}", own.replace("127.0.0.1", host)))
     texts = ["milter.socket is TCP: every account on this host", f"nobody listens at {own}: milterscope does not run"]
     found = sendmail.doctor.expect(*texts)
     assert "40 ms longer FOR EVERY COMMAND" in found[0].text

@@ -15,9 +15,11 @@ from kit.process import run
 
 FILTER = Manual("milterscope.8")
 EXPORTER = Manual("milterscope-exporter.8")
+COLLECTOR = Manual("milterscope-collector.8")
 CONF = Manual("milterscope.conf.5")
 README = (TOP / "README.md").read_text()
-PROGRAMS = ["milterscope", "milterscope-filter", "milterscope-pusher", "milterscope-exporter"]
+PROGRAMS = ["milterscope", "milterscope-filter", "milterscope-pusher", "milterscope-exporter", "milterscope-collector"]
+UNITS = ["milterscope", "milterscope-exporter", "milterscope-collector"]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_uncommented_sample_is_the_default(folder):
     assert set(re.findall(r"^ *(\w+): .", file.read_text(), flags=re.MULTILINE)) == names
 
 
-@pytest.mark.parametrize("page", [FILTER, EXPORTER], ids=["milterscope", "exporter"])
+@pytest.mark.parametrize("page", [FILTER, EXPORTER, COLLECTOR], ids=["milterscope", "exporter", "collector"])
 def test_manual_has_every_flag(page):
     name = page.path.name.removesuffix(".8")
     flags = set(re.findall(r"--([\w-]+)", run([program(name), "--help"])))
@@ -157,6 +159,10 @@ def test_exit_statuses():
     library = ["conf/lib/command_line.c", "conf/lib/options*.c"]
     # What cannot be read is nothing to end for: it is said at /readyz.
     assert statuses(EXPORTER) == used_statuses("exporter/serve/*.c", *library, besides=["instance.c", "fleet.c", "reader.c"])
+    library += ["conf/lib/directories.c", "conf/lib/tally_make.c"]
+    # What a collector cannot see is absent, and it goes on.
+    own = [f"exporter/collect/{name}.c" for name in ("main", "read_log", "runner")]
+    assert statuses(COLLECTOR) == used_statuses(*own, *library)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +178,10 @@ def test_exit_statuses():
         ("milterscope", ["-c", "WRONG"], 78),
         ("milterscope-exporter", ["-c", "WRONG"], 78),
         ("milterscope-exporter", ["-c", "/nonexistent"], 78),
+        ("milterscope-collector", ["-c", "EMPTY", "--read-log", "/nonexistent"], 64),
+        ("milterscope-collector", ["-c", "EMPTY", "--read-log", "/nonexistent", "--mta", "exim"], 66),
+        ("milterscope-collector", ["-c", "TAKEN"], 73),
+        ("milterscope-collector", ["-c", "WRONG"], 78),
     ],
 )
 def test_exit_status_of(name, arguments, status, folder):
@@ -200,6 +210,26 @@ def test_signals():
     assert signals(FILTER) == set(re.findall(r"case (SIG\w+):", supervisor))
     exporter = (TOP / "exporter/serve/main.c").read_text()
     assert signals(EXPORTER) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", exporter))
+    collector = (TOP / "exporter/collect/main.c").read_text()
+    assert signals(COLLECTOR) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", collector))
+
+
+def test_manual_of_the_collector():
+    """A word for each thing that is looked at, the files by the names that they have, the bounds that it says."""
+    code = sources("exporter/collect/*.c")
+    looks = set(re.findall(r"&collect_(\w+)", code[TOP / "exporter/collect/main.c"]))
+    assert {head for head, _ in COLLECTOR.items("WHAT IS LOOKED AT")} == looks
+    names = set(re.findall(r"(?:/run|/var/lib)/milterscope/([\w.-]+)", COLLECTOR.section("FILES")))
+    store = code[TOP / "exporter/collect/log_store.c"]
+    assert names == {*re.findall(r'_NAME\s+"([\w.]+)"', store), "node.tally", "milterscope-collector.lock"}
+    text = " ".join(COLLECTOR.section("WHAT IS LOOKED AT").split())
+    queue = code[TOP / "exporter/collect/queue.c"]
+    for number in re.findall(r"(?:WALL|CPU)_MICROS = (\d+) \* 1000000", queue):
+        assert re.search(rf"after .*\b{number}\b", text)
+    for name in ("processes", "sockets", "host"):
+        body = " ".join(dict(COLLECTOR.items("WHAT IS LOOKED AT"))[name])
+        pause = re.search(r"PAUSE_MS = (\d+) \* 1000", code[TOP / f"exporter/collect/{name}.c"]).group(1)
+        assert f"every {pause} seconds" in body, name
 
 
 def test_routes():
@@ -371,7 +401,7 @@ def test_readme_names_the_variables_of_run():
 
 def test_manual_pages_are_sound():
     pages = sorted((TOP / "conf/man").iterdir())
-    assert {page.name for page in pages} == {"milterscope.8", "milterscope-exporter.8", "milterscope.conf.5"}
+    assert {page.name for page in pages} == {"milterscope.8", "milterscope-collector.8", "milterscope-exporter.8", "milterscope.conf.5"}
     run(["mandoc", "-T", "lint", "-W", "warning", *pages])
 
 
@@ -391,11 +421,11 @@ def test_everything_is_installed(installed):
     expected = {f"usr/sbin/{name}": 0o755 for name in PROGRAMS}
     data = [
         "etc/milterscope/milterscope.yaml",
-        "usr/lib/systemd/system/milterscope-exporter.service",
-        "usr/lib/systemd/system/milterscope.service",
+        *(f"usr/lib/systemd/system/{name}.service" for name in UNITS),
         "usr/lib/sysusers.d/milterscope.conf",
         "usr/lib/tmpfiles.d/milterscope.conf",
         "usr/share/man/man5/milterscope.conf.5",
+        "usr/share/man/man8/milterscope-collector.8",
         "usr/share/man/man8/milterscope-exporter.8",
         "usr/share/man/man8/milterscope.8",
         "usr/share/milterscope/milterscope.yaml",
@@ -411,7 +441,7 @@ def test_installed_programs_run(installed):
     for name in PROGRAMS:
         assert run([installed / "usr/sbin" / name, "--version"]) == f"{name} {version}\n"
     file = installed / "etc/milterscope/milterscope.yaml"
-    for name in ("milterscope", "milterscope-exporter"):
+    for name in UNITS:
         assert run([installed / "usr/sbin" / name, "-c", file, "--check-config"]) == f"{file}: sound\n"
 
 
@@ -425,20 +455,45 @@ def test_configuration_is_never_overwritten(installed):
 def test_units_follow_prefix(folder):
     destination = folder / "other"
     run([SCRIPTS / "install-files", BUILD, destination, "/opt/m"])
-    for name in ("milterscope", "milterscope-exporter"):
+    for name in UNITS:
         unit = (destination / "opt/m/lib/systemd/system" / f"{name}.service").read_text()
         assert "@PREFIX@" not in unit
         assert f"\nExecStart=/opt/m/sbin/{name} " in unit
         assert (destination / "opt/m/sbin" / name).exists()
 
 
+def unit(name):
+    return dict(re.findall(r"^(\w+)=(.*)$", (TOP / f"conf/systemd/{name}.service").read_text(), flags=re.MULTILINE))
+
+
 def test_units_fit_the_programs():
-    unit = dict(re.findall(r"^(\w+)=(.*)$", (TOP / "conf/systemd/milterscope.service").read_text(), flags=re.MULTILINE))
-    assert int(unit["TimeoutStopSec"]) == int(options()["milter.drain"]["default"]) + 20
-    assert f"/run/{unit['RuntimeDirectory']}" == options()["run_directory"]["default"]
-    assert f"/var/lib/{unit['StateDirectory']}" == options()["state_directory"]["default"]
-    assert unit["KillMode"] == "mixed" and unit["RuntimeDirectoryPreserve"] == "yes"
-    assert int(unit["UMask"], 8) & 0o040 == 0, "the exporter reads the totals by its group"
+    assert int(unit("milterscope")["TimeoutStopSec"]) == int(options()["milter.drain"]["default"]) + 20
+    assert unit("milterscope")["KillMode"] == "mixed"
+    waits = re.search(r"STOP_MS = (\d+) \* 1000", (TOP / "exporter/collect/main.c").read_text()).group(1)
+    assert int(unit("milterscope-collector")["TimeoutStopSec"]) == int(waits) + 20
+
+
+@pytest.mark.parametrize("name", ["milterscope", "milterscope-collector"])
+def test_units_share_account_and_folders(name):
+    """What one leaves the other finds, whichever is started or stopped first."""
+    settings = unit(name)
+    assert settings["User"] == settings["Group"] == "milterscope"
+    assert f"/run/{settings['RuntimeDirectory']}" == options()["run_directory"]["default"]
+    assert f"/var/lib/{settings['StateDirectory']}" == options()["state_directory"]["default"]
+    assert settings["RuntimeDirectoryMode"] == settings["StateDirectoryMode"] == "0750"
+    assert settings["RuntimeDirectoryPreserve"] == "yes"
+    assert int(settings["UMask"], 8) & 0o040 == 0, "the exporter reads the totals by its group"
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_units_are_what_systemd_knows(installed, name):
+    """Each line of them; what they need of the system is not there."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    folder = f"{installed}/usr/lib/systemd/system"
+    command = ["systemd-analyze", "verify", "--man=no", f"--root={installed}", f"{folder}/{name}.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not re.findall(r".*\.service:\d+: .*", done.stderr)
 
 
 # ---- the form of the tree

@@ -1,5 +1,5 @@
-"""The queues of a real Postfix, filled as they fill in life, as the collector sees them: compared with what the test did, and with
-Postfix's own list."""
+"""The queues of a real Postfix, filled as they fill in life, as the collector sees them: compared with what the test did,
+and with Postfix's own list."""
 
 import os
 import re
@@ -131,13 +131,10 @@ def age(file, seconds):
         opened.write(changed)
 
 
-@pytest.mark.parametrize(
-    "form, settings",
-    [
-        ("short", {}),
-        ("long", {"enable_long_queue_ids": "yes", "hash_queue_names": " ".join(QUEUES[:4] + ["defer"]), "hash_queue_depth": 3}),
-    ],
-)
+HASHED = {"enable_long_queue_ids": "yes", "hash_queue_names": " ".join(QUEUES[:4] + ["defer"]), "hash_queue_depth": 3}
+
+
+@pytest.mark.parametrize("form, settings", [("short", {}), ("long", HASHED)])
 def test_all_queues(own_parts, form, settings):
     host = Host(own_parts, form, **settings)
     deferred = host.fill_deferred()
@@ -159,7 +156,7 @@ def test_all_queues(own_parts, form, settings):
 
 
 def maildrop_and_corrupt(host, name):
-    """Postfix is away: what local programs hand in waits in maildrop; and a file that is cut off is found at the next start."""
+    """Postfix is away: what local programs hand in waits in maildrop. A file that is cut off is found at the next start."""
     for _ in range(2):
         run([host.postfix.folder / "sendmail", "-f", "", "away@example.test"], input="Subject: local\n\nText.\n")
     seen = wait_pass(host.milterscope, "maildrop")
@@ -179,8 +176,12 @@ def maildrop_and_corrupt(host, name):
 def test_another_instance(own_parts):
     """Its queues are the operator's, under names of theirs."""
     host = Host(own_parts, "first", multi_instance_directories="/etc/postfix-out")
-    other = own_parts.start(Postfix(own_parts.folder, {"transport_maps": f"inline:{{example.test=smtp:[127.0.0.1]:{free_port()}}}"}, "out"))
-    own = [{"name": f"out-{queue}", "directory": str(other.folder / "queue" / queue), "format": "postfix"} for queue in QUEUES[1:3]]
+    away = {"transport_maps": f"inline:{{example.test=smtp:[127.0.0.1]:{free_port()}}}"}
+    other = own_parts.start(Postfix(own_parts.folder, away, "out"))
+    own = [
+        {"name": f"out-{queue}", "directory": str(other.folder / "queue" / queue), "format": "postfix"}
+        for queue in ("active", "deferred")
+    ]
     with Session(other) as session:
         session.message()
         session.quit()

@@ -1,5 +1,5 @@
-"""The queues of a real sendmail as the collector sees them: compared with what the test did, and with sendmail's own list. One directory
-of the queue has its envelopes and bodies apart, as sendmail may be told."""
+"""The queues of a real sendmail as the collector sees them: compared with what the test did, and with sendmail's own list.
+One directory of the queue has its envelopes and bodies apart, as sendmail may be told."""
 
 import os
 import time
@@ -78,7 +78,8 @@ def try_all(mta):
 
 def test_queues(mta, milterscope):
     names = []
-    while len(names) < 5 or len({path.parent for path in (mta.folder / "queue").rglob("qf?*")}) < 2:  # it takes one at random
+    # Sendmail takes a directory at random.
+    while len(names) < 5 or len({path.parent for path in (mta.folder / "queue").rglob("qf?*")}) < 2:
         names.append(submit(mta, "bob@example.test", 1 + 10 * len(names)))
     try_all(mta)
     for sender in ("<>", "bob@example.test"):
@@ -102,7 +103,7 @@ def run_in(mta, *words):
 
 
 def in_seconds(mta, waiting):
-    """The times of the list, which are those of the envelopes without their seconds, as exact as the envelopes have them."""
+    """The times of the list are those of the envelopes without their seconds: with them."""
     exact = {}
     for path in (mta.folder / "queue").rglob("[qh]f?*"):
         arrived = int(field(path, "T"))

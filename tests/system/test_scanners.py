@@ -241,7 +241,7 @@ def test_headers_of_other_scanners_count_unless_the_mta_removes_them(at):
     [("X-Spam-Flag", "clean"), ("X-Bogosity", "spam"), ("X-At-The-Top", "clean"), ("X-At-The-Bottom", "spam")],
 )
 def test_headers_that_a_milter_adds(at, scanners, name, expected):
-    """Postfix puts them below what the sender wrote, whose X-Spam-Flag counts: SpamAssassin's milter would write over it."""
+    """Postfix puts them below what the sender wrote, whose X-Spam-Flag counts: SpamAssassin's milter writes over it."""
     assert added_by_a_milter(scanners.other, at.other, ("above", "below", "around"), name) == {expected}
 
 

@@ -1,6 +1,6 @@
-"""Real scanners before milterscope behind a real sendmail, and headers that senders forged: test_scanners.py's questions,
-and what a sender can do there and not on Postfix, as milterscope(8) says. Clients come from a loopback address: to a
-scanner they are outside, as none of its own networks has it."""
+"""Real scanners before milterscope behind a real sendmail, and headers that senders forged: test_scanners.py's
+questions, and what a sender can do there and not on Postfix, as milterscope(8) says. Clients come from a loopback
+address: to a scanner they are outside, as none of its own networks has it."""
 
 import os
 from types import SimpleNamespace
@@ -93,7 +93,9 @@ def test_spam_and_ham(at, name, way):
         assert judged(getattr(at, name).seen(text)) == expected
 
 
-@pytest.mark.parametrize(("name", "part"), [("spamassassin", "spamass"), ("spamassassin", "spamd"), ("rspamd", "rspamd")])
+@pytest.mark.parametrize(
+    ("name", "part"), [("spamassassin", "spamass"), ("spamassassin", "spamd"), ("rspamd", "rspamd")]
+)
 def test_dead_scanner_is_unscanned(at, scanners, name, part):
     """But headers that were forged are there, and sendmail has nothing that removes them."""
     headers, spam = SPAM_SCANNERS[name]

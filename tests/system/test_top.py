@@ -177,8 +177,8 @@ DOMAINS |= {"gone": (36, 0), "late": (0, 30)}
 
 
 def senders():
-    """The domain of each message: those in DOMAINS evenly among others, of which each comes once; the one that is gone at
-    the beginning."""
+    """The domain of each message: those in DOMAINS evenly among others, of which each comes once; the one that is gone
+    at the beginning."""
     due = [(0, "gone")] * DOMAINS["gone"][0]
     for domain, (before, behind) in DOMAINS.items():
         due += [(number * WAVES // before, domain) for number in range(before) if domain != "gone"]
@@ -211,8 +211,8 @@ def list_of_senders(parts, redis, name):
 
 
 def test_members_at_the_bound(own_parts, redis):
-    """Whose counts together lie just above N / m is listed, also where much of them came while it had no place; whose lie
-    below may be listed, or not. What is stated of each is so."""
+    """Whose counts together lie just above N / m is listed, also where much of them came while it had no place; whose
+    lie below may be listed, or not. What is stated of each is so."""
     for name in ("bound", "bound_again"):
         hour = time.time() // 3600
         answer = list_of_senders(own_parts, redis, name)
@@ -232,8 +232,9 @@ def test_members_at_the_bound(own_parts, redis):
         assert 0 < entry["error"] <= bound
         assert entry["messages"] < truth or domain == "late"
     assert "late" in entries and "gone" not in entries
-    above = [(sum(DOMAINS[name]), entries[name]["messages"], entries[name]["error"]) for name in DOMAINS if name in entries]
-    figure(f"top lists at the bound of {bound:.0f} (two a message): messages, known for sure, error: {above}")
+    listed = {name: entries[name] for name in DOMAINS if name in entries}
+    shown = [(sum(DOMAINS[name]), entry["messages"], entry["error"]) for name, entry in listed.items()]
+    figure(f"top lists at the bound of {bound:.0f} (two a message): messages, known for sure, error: {shown}")
 
 
 # ---- questions ----

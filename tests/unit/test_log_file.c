@@ -420,6 +420,57 @@ static void test_truncated_while_away(void **state)
     expect_lines("Nov 20 4 Nov 20 5 Nov 20 6 Nov 20 7");
 }
 
+/* A copy is there, and the file is not cut yet: it is still the one that is followed. */
+static void test_copies(void **state)
+{
+    (void)state;
+    append("mail.log", "Nov 19 1\n");
+    copy_file("mail.log", "mail.log.0");
+    open_at(NULL);
+    expect_nothing();
+    for (int i = 1; i < 6; i++) {
+        char copy[32];
+        snprintf(copy, sizeof copy, "mail.log.%d", i);
+        copy_file("mail.log", copy);
+    }
+    log_source_position(source, position);
+    log_source_close(source);
+    append("mail.log", "Nov 19 2\n");
+    open_at(position);
+    expect_lines("Nov 19 2");
+    append("mail.log", "Nov 19 3\n");
+    expect_lines("Nov 19 3");
+}
+
+/* A copy of the file that we come from is not the one that comes next. */
+static void test_copy_of_rotated(void **state)
+{
+    (void)state;
+    append("mail.log", "Nov 19 1\n");
+    open_at(NULL);
+    append("mail.log", "Nov 19 2\n");
+    expect_lines("Nov 19 2");
+    rename("mail.log", "mail.log.1");
+    tick();
+    copy_file("mail.log.1", "mail.log.2");
+    tick();
+    append("mail.log", "Nov 20 3\n");
+    expect_lines("Nov 20 3");
+}
+
+/* The very first start, just after a rotation: the log of yesterday, which was still written to, is not read. */
+static void test_first_start_after_rotation(void **state)
+{
+    (void)state;
+    append("mail.log", "");
+    tick();
+    append("mail.log.1", "Nov 19 1\n");
+    tick();
+    open_at(NULL);
+    append("mail.log", "Nov 20 1\n");
+    expect_lines("Nov 20 1");
+}
+
 /* Written anew beyond where we were, between two looks, and no copy is left. */
 static void test_rewritten(void **state)
 {
@@ -581,6 +632,9 @@ int main(void)
         TEST(test_truncate),
         TEST(test_truncated_while_away),
         TEST(test_rewritten),
+        TEST(test_copies),
+        TEST(test_copy_of_rotated),
+        TEST(test_first_start_after_rotation),
         TEST(test_hole),
         TEST(test_any_renames),
         TEST(test_any_copies),

@@ -241,6 +241,7 @@ static void test_limits(void **state)
                            "submission inet n - y - 7 smtpd\n  -o syslog_name=x\n#smtps inet n - y - 9 smtpd\n"
                            "pickup unix n - y 60 1 pickup\n"
                            "cleanup unix n - y - 0 cleanup\n"
+                           "pre-cleanup unix n - n - 5 cleanup\n"
                            "smtp unix - - y - -\n   smtp\n"
                            "relay unix - - y - x smtp\n"
                            "local unix - n n - 1000001 local\n"

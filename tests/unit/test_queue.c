@@ -83,6 +83,14 @@ static int64_t gauge(unsigned gauge)
 #define AGE_OF(queue, age)                                                                                             \
     gauge((unsigned)gauge_queue_age_messages + (unsigned)(queue)*width_queue_age_messages + (unsigned)(age))
 
+static struct queue_collector *opened(void)
+{
+    struct queue_collector *self = collect_queue.open(&settings, &tally, &failure);
+    if (self == NULL)
+        abort();
+    return self;
+}
+
 /* ---- places ---- */
 
 static void test_postfix_places(void **state)
@@ -152,8 +160,7 @@ static void test_room(void **state)
         snprintf(name, sizeof name, "mqueue/q%d/qf5AK100000001", i);
         put_config(name, "T1699999999\n");
     }
-    struct queue_collector *self = open_queues(&settings, &tally, &failure);
-    assert_non_null(self);
+    struct queue_collector *self = opened();
     assert_true(run(self, &failure));
     assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_PLACES_MAX);
     assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 0);
@@ -169,6 +176,16 @@ static void test_exim_places(void **state)
     configure(mta_kind_exim, "exim.conf");
     assert_true(find());
     assert_string_equal(directories_of(queue_input), "exim/input exim/slow/input");
+
+    /* The first message makes its directory. */
+    struct queue_collector *self = opened();
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_input), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_frozen), 0);
+    assert_int_equal(rename(in_spool("exim"), in_spool("away")), 0);
+    assert_false(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_input), GAUGE_ABSENT);
+    free(self);
 }
 
 static void test_own_places(void **state)
@@ -207,8 +224,7 @@ static void test_run(void **state)
     put_postfix("q/deferred/B/ABCDE2", 700, now - 10000000, "a@ext.test");
     put_postfix("q/active/ABCDE3", 11, now, "a@ext.test");
     add_own_queue("gone", queue_form_sendmail);
-    struct queue_collector *self = collect_queue.open(&settings, &tally, &failure);
-    assert_non_null(self);
+    struct queue_collector *self = opened();
     assert_false(collect_queue.run(self, &failure)); /* the operator's queue is not there, which spoils no other */
     assert_non_null(strstr(failure.text, "/gone cannot be read: No such file or directory; see collector.queues"));
     assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), GAUGE_ABSENT);
@@ -283,8 +299,7 @@ static void test_part_of_a_queue(void **state)
     spool_put_text("mqueue/qf5AK100000001", "T1\n");
     spool_put_text("clientmqueue/qf5AK100000001", "T1\n");
     configure(mta_kind_sendmail, "sendmail.cf");
-    struct queue_collector *self = open_queues(&settings, &tally, &failure);
-    assert_non_null(self);
+    struct queue_collector *self = opened();
     assert_false(run(self, &failure));
     assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT);
     assert_int_equal(GAUGE_OF(queue_messages, queue_quarantined), GAUGE_ABSENT);
@@ -293,6 +308,31 @@ static void test_part_of_a_queue(void **state)
     assert_true(run(self, &failure));
     assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), 2);
     assert_int_equal(GAUGE_OF(queue_messages, queue_quarantined), 0);
+    free(self);
+}
+
+/* Of a pattern nothing is found, since nothing may be read. */
+static void test_pattern_without_rights(void **state)
+{
+    bool is_root = geteuid() == 0;
+    (void)state;
+    if (is_root && (seteuid(65534) != 0 || seteuid(0) != 0))
+        skip();
+    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
+    spool_put_text("mqueue/q1/qf5AK100000001", "T1\n");
+    configure(mta_kind_sendmail, "sendmail.cf");
+    assert_int_equal(chmod(spool, 0755) + chmod(in_spool("sendmail.cf"), 0644) + chmod(in_spool("mqueue"), 0000), 0);
+    struct queue_collector *self = opened();
+    assert_int_equal(is_root ? seteuid(65534) : 0, 0);
+    bool good = run(self, &failure);
+    assert_int_equal(is_root ? seteuid(0) : 0, 0);
+    assert_int_equal(chmod(in_spool("mqueue"), 0700), 0);
+    assert_false(good);
+    assert_non_null(
+        strstr(failure.text, "/mqueue/ cannot be read: Permission denied; milterscope-collector is to run"));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT);
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), 1);
     free(self);
 }
 
@@ -306,8 +346,7 @@ static void test_no_mta(void **state)
     assert_string_equal(failure.text, "no mail server is found on this host, so there are no queues; set mta.kind");
     spool_put_text("in/qf5AK100000001", "T1\n");
     add_own_queue("in", queue_form_sendmail);
-    struct queue_collector *self = open_queues(&settings, &tally, &failure);
-    assert_non_null(self);
+    struct queue_collector *self = opened();
     assert_true(run(self, &failure));
     assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), 1);
     free(self);
@@ -343,9 +382,10 @@ static void test_shares(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
-                                       TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
-                                       TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_no_mta),
-                                       TEST(test_pause),          TEST(test_shares)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
+        TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
+        TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_pattern_without_rights),
+        TEST(test_no_mta),         TEST(test_pause),           TEST(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,18 +251,32 @@ static void test_lines(void **state)
     assert_int_equal(number, 1);
 }
 
-/* What the collector writes: nothing is absent here, where the kernel tells of its sockets. */
+/* The ports of mta.listeners are counted beside those of SMTP; nothing is absent where the kernel tells of its sockets. */
 static void test_collector(void **state)
 {
+    struct listener listener;
     (void)state;
+    begin_listening(&listener, AF_INET, 16);
+    stage.settings.mta_listeners.count = 2;
+    stage.settings.mta_listeners.list[0].port = 25;
+    stage.settings.mta_listeners.list[1].port = listener.port;
+    int64_t before[socket_COUNT];
+    assert_true(socket_diag_count(&(struct socket_ports){.count = 3, .list = {25, 465, 587}}, DEADLINE_MS, before,
+                                  &stage.failure));
+    struct pair pair = make_pair(&listener);
     void *self = collect_sockets.open(&stage.settings, &stage.tally, &stage.failure);
     assert_non_null(self);
     assert_gauge(smtp_sockets, socket_established, GAUGE_ABSENT);
     assert_true(collect_sockets.run(self, &stage.failure));
     for (unsigned i = 0; i < socket_COUNT; i++)
         assert_true(stage_gauge((unsigned)gauge_smtp_sockets + i) >= 0);
+    assert_in_range(stage_gauge((unsigned)gauge_smtp_sockets + socket_established), before[socket_established] + 1,
+                    before[socket_established] + 1000);
     assert_in_range(collect_sockets.pause_ms(self), 15000, 15000 * 50);
     collect_sockets.close(self);
+    close(pair.client);
+    close(pair.server);
+    close(listener.fd);
 }
 
 int main(void)
