@@ -11,8 +11,8 @@ from kit.wait import GENEROUS
 
 
 class Exim:
-    """An Exim that listens on `address`. `main`: lines for the main part of its configuration, `rest`: what follows that, in
-    place of that of private-exim; {folder} in them is its own."""
+    """An Exim that listens on `address`. `main`: lines for the main part of its configuration, `rest`: what follows
+    that, in place of that of private-exim; {folder} in them is its own."""
 
     def __init__(self, folder, main="", rest="", name="exim"):
         self.folder = folder.disk / name

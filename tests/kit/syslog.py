@@ -1,5 +1,5 @@
-"""A syslog of a test's own: what programs of ours send to the socket goes to a file, in the form in which rsyslog writes
-/var/log/mail.log."""
+"""A syslog of a test's own: what programs of ours send to the socket goes to a file, in the form in which rsyslog
+writes /var/log/mail.log."""
 
 import re
 import socket

@@ -231,8 +231,8 @@ def too_many(play):
 
 
 STEPS = [
-    delivered_here, thrown_away, delivered_away, deferred, bounced, unrouteable, frozen, nobody_listens, expired, refusals, broken,
-    wrong_password, lost, too_many,
+    delivered_here, thrown_away, delivered_away, deferred, bounced, unrouteable, frozen, nobody_listens, expired,
+    refusals, broken, wrong_password, lost, too_many,
 ]  # fmt: skip
 
 

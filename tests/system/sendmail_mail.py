@@ -1,4 +1,4 @@
-"""Mail of every fate through a real sendmail, and the truth of it: STEPS, what each must add to the metrics of its log."""
+"""Mail of every fate through a real sendmail, and the truth of it: STEPS, what each must add to the log's metrics."""
 
 import subprocess
 
@@ -10,7 +10,11 @@ from log_play import BACK, TEXT, Play
 
 EXTERNAL, REFUSED, SLOW = "192.0.2.200", "192.0.2.201", "192.0.2.202"  # clients
 TABLES = {
-    "access": {"From:bad@ext.test": "REJECT", f"Connect:{REFUSED}": "REJECT", "To:carol@example.test": "ERROR:4.2.0:450 Greylisted"},
+    "access": {
+        "From:bad@ext.test": "REJECT",
+        f"Connect:{REFUSED}": "REJECT",
+        "To:carol@example.test": "ERROR:4.2.0:450 Greylisted",
+    },
     "mailer": {
         "remote.test": "esmtp:[127.0.0.1]",
         "refused.test": "smtp8:[127.0.0.6]",
@@ -236,6 +240,6 @@ def milter_gone(play):
 
 
 STEPS = [
-    delivered_here, delivered_away, from_a_program, bounced, bounced_here, deferred, warned, expired, refused_recipients,
-    refused_otherwise, too_much, wrong_password, lost, milter_gone,
+    delivered_here, delivered_away, from_a_program, bounced, bounced_here, deferred, warned, expired,
+    refused_recipients, refused_otherwise, too_much, wrong_password, lost, milter_gone,
 ]  # fmt: skip

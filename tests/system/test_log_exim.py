@@ -1,7 +1,8 @@
-"""What a real Exim writes into its logs, against what became of the mail: one run with every fate, whose truth the test keeps from the
-client's side, and --read-log's counts of it; with what Exim logs by default, and with all that it can."""
+"""What a real Exim writes into its logs, against what became of the mail: one run with every fate, whose truth the test
+keeps from the client's side, and --read-log's counts of it; with what Exim logs by default, and with all it can."""
 
 import json
+import os
 
 import exim_mail
 import pytest
@@ -15,6 +16,8 @@ from kit.wait import wait_until
 from log_play import SITE
 from scope import site_in
 from truth import metric
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can read Exim's logs")
 
 SELECTORS = {"default": "", "all": "log_selector = +all\n"}
 
@@ -53,7 +56,7 @@ def test_lines(play, counted):
 
 
 def test_times(play, counted):
-    """All was delivered at once, within a second or so: by the queue time where that is logged, else by the message's ID."""
+    """All was delivered at once, within a second or so: by the queue time where that is logged, else by the ID."""
     for to in ("local", "external"):
         n = play.expected[metric("deliveries_total", destination=to, status="sent")]
         observed = [
@@ -73,7 +76,8 @@ def test_rejectlog(play, site):
 
 def test_both_at_once(own_parts, play, request):
     """A collector that follows mainlog and rejectlog: what stands in both is counted once."""
-    site = site_in(own_parts, request.node.name.replace("[", "_").rstrip("]"), own_parts.start(Redis(own_parts.folder)).url)
+    name = request.node.name.replace("[", "_").rstrip("]")
+    site = site_in(own_parts, name, own_parts.start(Redis(own_parts.folder)).url)
     logs = {name: site.folder.disk / name for name in ("mainlog", "rejectlog")}
     site.write(collector={"logs": [str(path) for path in logs.values()]}, mta={"kind": "exim"}, **SITE)
     milterscope = own_parts.start(Milterscope(site))

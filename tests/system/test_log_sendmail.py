@@ -1,5 +1,5 @@
-"""What a real sendmail writes into its log, against what became of the mail: one run with every fate, whose truth the test keeps from the
-client's side, and --read-log's counts of it."""
+"""What a real sendmail writes into its log, against what became of the mail: one run with every fate, whose truth the
+test keeps from the client's side, and --read-log's counts of it."""
 
 import json
 import os
