@@ -55,7 +55,7 @@ void filesystem_close(struct filesystem *filesystem)
 static void *wait_for_disk(void *context)
 {
     struct filesystem *filesystem = context;
-    struct statvfs status;
+    struct statvfs status = {0};
     int error = statvfs(filesystem->path, &status) == 0 ? 0 : errno;
     pthread_mutex_lock(&filesystem->lock);
     filesystem->status = status;

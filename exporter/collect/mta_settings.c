@@ -4,7 +4,6 @@
 
 #include "conf/lib/options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -176,7 +175,7 @@ bool mta_exim_value(const struct mta_text *text, const char *name, char *value, 
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         char line[MTA_LINE_MAX];
         append(line, 0, at, (size_t)((newline != NULL ? newline : end) - at));
-        if (strncmp(line, "begin", 5) == 0 && isspace((unsigned char)line[5]))
+        if (strncmp(line, "begin ", 6) == 0 || strncmp(line, "begin\t", 6) == 0)
             break;
         const char *behind = behind_name(line, name, false);
         found = behind != NULL ? take_value(behind, value, bytes) : found;

@@ -587,6 +587,36 @@ static void test_any_copies(void **state)
     play_all(state, true);
 }
 
+/* Where the log is, on a host of which we know no more than what Postfix says. */
+static void test_auto(void **state)
+{
+    static const struct {
+        const char *main_cf, *expected; /* NULL: what this host has otherwise */
+    } rows[] = {
+        {"maillog_file = /srv/maillog\n", "/srv/maillog"},
+        {"maillog_file = $queue_directory/log\n", NULL},
+        {"maillog_file = /dev/stdout\n", NULL},
+        {"maillog_file =\n", NULL},
+        {"", NULL},
+    };
+    struct log_places places;
+    (void)state;
+    strcpy(stage.settings.mta_config, stage.folder);
+    stage.settings.collector_logs.automatic = 1;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        stage_put("main.cf", rows[i].main_cf);
+        log_source_choose(&stage.settings, &places);
+        assert_int_equal(places.count + (uint32_t)places.journal, 1);
+        if (rows[i].expected != NULL)
+            assert_string_equal(places.files[0], rows[i].expected);
+        else if (!places.journal)
+            assert_memory_equal(places.files[0], "/var/log/mail", 13);
+    }
+    stage.settings.collector_logs = (struct log_places){.journal = 1, .count = 1, .files = {"/a"}};
+    log_source_choose(&stage.settings, &places);
+    assert_memory_equal(&places, &stage.settings.collector_logs, sizeof places);
+}
+
 static void test_positions(void **state)
 {
     static const char *const wrong[] = {"",
@@ -639,6 +669,7 @@ int main(void)
         TEST(test_any_renames),
         TEST(test_any_copies),
         TEST(test_positions),
+        TEST(test_auto),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

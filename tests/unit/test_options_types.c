@@ -174,6 +174,7 @@ static void test_right(void **state)
 #define EXPECT_OCTAL         EXPECT("", "octal digits from 0000 to 0777")
 #define EXPECT_LOGS(why)     EXPECT(why, "auto, or journal and absolute paths of files, 8 at most")
 #define EXPECT_PROCESSES     "mappings such as {role: scanner, match: MailScanner, min: 1, max: 50}"
+#define ROLE(name)           "{role: " name ", match: abc}, "
 #define EXPECT_PATHS(why)    EXPECT(why, "absolute paths such as /var/log, of printable ASCII without blanks and quotes")
 #define EXPECT_NETWORKS(why) EXPECT(why, "networks such as 10.0.0.0/8 or fd00::/8")
 
@@ -339,6 +340,10 @@ static const struct {
      "min and max are numbers from 0 to 1000000: expected " EXPECT_PROCESSES},
     {"collector.processes", "{role: a, match: abc, min: 2, max: 1}",
      "max is less than min: expected " EXPECT_PROCESSES},
+    {"collector.processes",
+     "[" ROLE("a") ROLE("b") ROLE("c") ROLE("d") ROLE("e") ROLE("f") ROLE("g") ROLE("h") ROLE("i") ROLE("j") ROLE("k")
+         ROLE("l") ROLE("m") ROLE("o") ROLE("p") ROLE("q") ROLE("r") "]",
+     "more than 16 roles: expected " EXPECT_PROCESSES},
     {"collector.filesystems", "var", EXPECT_PATHS("")},
     {"collector.filesystems", "\"/a\\nb\"", EXPECT_PATHS("")},
     {"collector.filesystems", "/a b", EXPECT_PATHS("")},
