@@ -4,6 +4,7 @@
 
 #include "conf/lib/observable.h"
 #include "exporter/serve/fleet.h"
+#include "exporter/serve/page_node.h"
 #include "exporter/serve/tops.h"
 
 #include <inttypes.h>
@@ -28,9 +29,10 @@ static const struct {
     {metric_messages_total, "Messages by source and how they ended"},
     {metric_rejects_total, "Refused recipients by reason"},
     {metric_spam_verdicts_total, "Passed messages by source and spam verdict"},
+    {metric_deliveries_total, "Attempts at delivery by destination and result"},
 };
 
-static void write_text(FILE *out, const char *text)
+void page_write_text(FILE *out, const char *text)
 {
     static const char *const entities[256] = {
         ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;"};
@@ -113,7 +115,7 @@ static void write_instances(FILE *out, const struct fleet_view *fleet)
     fputs("<h2>Instances</h2>\n<table>\n<tr><th>instance</th><th>state</th><th>last push</th>", out);
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         fprintf(out, "<th>%s</th>", columns[i].title);
-    fputs("</tr>\n", out);
+    fputs("<th>queued</th></tr>\n", out);
     for (unsigned i = 0; i < fleet->count; i++) {
         const struct fleet_row *row = &fleet->rows[i];
         fprintf(out, "<tr><td>%s</td><td>%s</td>", row->name, row->up ? "up" : "<strong>silent</strong>");
@@ -123,6 +125,8 @@ static void write_instances(FILE *out, const struct fleet_view *fleet)
             fprintf(out, "<td>%" PRId64 " s ago</td>", row->age / 1000000);
         for (size_t j = 0; row->values.has_totals && j < sizeof columns / sizeof columns[0]; j++)
             write_cell(out, total_of(&row->values, &catalogue[columns[j].metric], columns[j].value));
+        if (row->values.has_totals && page_node_queued(&row->values) != GAUGE_ABSENT)
+            write_cell(out, (uint64_t)page_node_queued(&row->values));
         fputs("</tr>\n", out);
     }
     fputs("</table>\n", out);
@@ -139,7 +143,7 @@ static void write_state(FILE *out, const struct view *view)
     if (view->trouble[0] == '\0')
         return;
     fputs("<p class=trouble>", out);
-    write_text(out, view->trouble);
+    page_write_text(out, view->trouble);
     fputs("</p>\n", out);
 }
 
@@ -161,7 +165,7 @@ static void write_top(FILE *out, struct tops *tops, enum top_set set)
     }
     for (size_t i = 0; i < list.count; i++) {
         fputs("<tr><td><bdi>", out);
-        write_text(out, list.entries[i].member);
+        page_write_text(out, list.entries[i].member);
         fputs("</bdi></td>", out);
         for (int by = 0; by < top_by_COUNT; by++)
             write_cell(out, list.entries[i].counts[by]);
@@ -178,16 +182,19 @@ void page_write(FILE *out, const char *instance, const struct view *view, struct
           "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>milterscope: ",
           out);
     const char *title = view->is_fleet ? "all instances" : instance;
-    write_text(out, title);
+    page_write_text(out, title);
     fprintf(out, "</title>\n<style>%s</style>\n<h1>milterscope: ", style);
-    write_text(out, title);
+    page_write_text(out, title);
     fprintf(out, "</h1>\n<p>What %s, seen from inside the SMTP conversation.</p>\n",
             view->is_fleet ? "these mail servers do" : "this mail server does");
     write_state(out, view);
     if (view->fleet != NULL)
         write_instances(out, view->fleet);
-    for (size_t i = 0; view->values.has_totals && i < sizeof figures / sizeof figures[0]; i++)
-        write_table(out, figures[i].title, &catalogue[figures[i].metric], &view->values);
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        if (snapshot_has(&view->values, &catalogue[figures[i].metric]))
+            write_table(out, figures[i].title, &catalogue[figures[i].metric], &view->values);
+    }
+    page_node_write(out, &view->values);
     for (int set = 0; tops != NULL && set < top_COUNT; set++)
         write_top(out, tops, (enum top_set)set);
     fputs(

@@ -27,6 +27,7 @@ static const struct {
     {mta_kind_auto, "socket", doctor_socket},
     {mta_kind_auto, "open files", doctor_open_files},
     {mta_kind_auto, "folders", doctor_folders},
+    {mta_kind_auto, "collector", doctor_collector},
     {mta_kind_auto, "Redis", doctor_redis},
 };
 enum { CHECKS = sizeof checks / sizeof checks[0] };
@@ -42,12 +43,11 @@ static enum mta_kind find_kind(const struct settings *settings)
     return getenv("MAIL_CONFIG") != NULL ? mta_kind_postfix : options_installed_mta();
 }
 
-/* The process that holds the lock of run_directory, or 0. */
-static pid_t holder_of(const struct settings *settings)
+pid_t doctor_holder(const struct settings *settings, const char *program)
 {
     char path[PATH_MAX];
     struct flock request = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    snprintf(path, sizeof path, "%s/milterscope.lock", settings->run_directory);
+    snprintf(path, sizeof path, "%s/%s.lock", settings->run_directory, program);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     bool held = fd >= 0 && fcntl(fd, F_GETLK, &request) == 0 && request.l_type != F_UNLCK;
     if (fd >= 0)
@@ -60,7 +60,7 @@ static void find_own(struct doctor *doctor)
 {
     char path[32];
     struct stat status;
-    pid_t pid = holder_of(doctor->settings);
+    pid_t pid = doctor_holder(doctor->settings, "milterscope");
     snprintf(path, sizeof path, "/proc/%d", (int)pid);
     if (pid > 0 && stat(path, &status) == 0)
         account_numbered(status.st_uid, &doctor->own);

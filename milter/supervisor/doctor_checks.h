@@ -32,9 +32,14 @@ void doctor_sendmail_listeners(struct doctor *doctor);
 void doctor_socket(struct doctor *doctor); /* can the MTA, and only the MTA, reach the milter socket */
 void doctor_open_files(struct doctor *doctor);
 void doctor_folders(struct doctor *doctor);
+void doctor_collector(
+    struct doctor *doctor); /* does it run, and may it see the queue, the log, and processes of others */
 void doctor_redis(struct doctor *doctor);
 
 /* ---- shared by them ---- */
+
+/* The process that holds the lock of that program in run_directory, or 0. */
+pid_t doctor_holder(const struct settings *settings, const char *program);
 
 /* The path of our socket, or NULL where it is TCP. */
 const char *doctor_unix_path(const struct doctor *doctor);

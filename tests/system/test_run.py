@@ -78,7 +78,9 @@ def test_with_postfix(own_parts):
                 metric("messages_total", source="local", verdict="passed"): 1,
             }
         )
-        assert "<h2>" in running.get("/")
+        page = running.get("/")
+        assert f"<tr><td>{listener}</td><td>yes</td><td>yes</td></tr>" in page
+        assert all(title in page for title in ("<h2>Queues</h2>", "<h2>Disk</h2>", "<h2>Attempts at delivery"))
 
 
 def test_without_mta(own_parts):

@@ -2,6 +2,8 @@
  * HTML. */
 #include "exporter/serve/page.h"
 
+#include "exporter/serve/fleet.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,9 +131,73 @@ static void test_hidden(void **state)
     expect_not("spam verdict");
 }
 
+/* What the collector sees: each thing where it is there, as people read it. */
+static void test_node(void **state)
+{
+    (void)state;
+    struct view *view = live_view();
+    struct snapshot *values = &view->values;
+    write_page("mx1", view);
+    expect_not("Queues");
+    expect_not("Disk");
+    expect_not("Listeners");
+    expect_not("delivery");
+    values->gauges[gauge_queue_messages + queue_deferred] = 1234;
+    values->gauges[gauge_queue_oldest_seconds + queue_deferred] = INT64_C(90061) * 1000000;
+    values->gauges[gauge_queue_tried_messages + queue_deferred] = 77;
+    values->gauges[gauge_queue_messages + queue_own_0 + 1] = 0;
+    values->gauges[gauge_queue_oldest_seconds + queue_own_0 + 1] = INT64_C(125) * 1000000;
+    strcpy(values->places.names[places_queue + 1], "mqueue<in");
+    values->gauges[gauge_mta_up] = 1;
+    values->gauges[gauge_milter_attached] = 0;
+    strcpy(values->places.names[places_listener], "127.0.0.1:25");
+    values->gauges[gauge_filesystem_free_bytes + filesystem_state] = INT64_C(1536) << 20;
+    values->gauges[gauge_filesystem_size_bytes + filesystem_state] = 1000;
+    write_page("mx1", view);
+    expect("<h2>Queues</h2>\n<table>\n<tr><th>queue</th><th>messages</th><th>oldest</th><th>tried in vain</th>"
+           "<th>bounces</th></tr>\n"
+           "<tr><td>deferred</td><td>1234</td><td>1 d 1 h</td><td>77</td><td></td></tr>\n"
+           "<tr><td>mqueue&lt;in</td><td class=zero>0</td><td>2 min</td><td></td><td></td></tr>\n</table>\n");
+    expect("<tr><td>127.0.0.1:25</td><td>yes</td><td><strong>no</strong></td></tr>\n</table>\n");
+    expect("<tr><td>state</td><td>1.5 GiB</td><td>1000 B</td><td></td></tr>\n</table>\n");
+    expect_not("delivery");
+    values->has_totals = false;
+    values->has_node = true;
+    values->totals[SERIES_2(deliveries_total, destination_external, status_deferred)] = 31;
+    write_page("mx1", view);
+    expect("<h2>Attempts at delivery by destination and result</h2>\n<table>\n<tr><th>destination</th><th>sent</th>");
+    expect("<tr><td>external</td><td class=zero>0</td><td>31</td>");
+    expect_not("Connections");
+}
+
+/* Messages in all queues of an instance, where it has a collector. */
+static void test_fleet_queued(void **state)
+{
+    (void)state;
+    struct view *view = live_view();
+    struct fleet_view *fleet = calloc(1, sizeof *fleet + 2 * sizeof fleet->rows[0]);
+    assert_non_null(fleet);
+    fleet->count = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        fleet->rows[i].up = true;
+        snapshot_clear(&fleet->rows[i].values);
+        fleet->rows[i].values.has_totals = true;
+    }
+    fleet->rows[0].values.gauges[gauge_queue_messages + queue_deferred] = 40;
+    fleet->rows[0].values.gauges[gauge_queue_messages + queue_active] = 2;
+    view->is_fleet = true;
+    view->fleet = fleet;
+    write_page("", view);
+    expect("<th>recipients refused</th><th>queued</th></tr>\n");
+    expect("<td class=zero>0</td><td>42</td></tr>\n<tr>");
+    expect("<td class=zero>0</td></tr>\n</table>");
+    free(fleet);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_nothing_is_html),
-                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_hidden)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state),   cmocka_unit_test(test_nothing_is_html),
+                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_hidden),
+                                       cmocka_unit_test(test_node),    cmocka_unit_test(test_fleet_queued)};
     return cmocka_run_group_tests(tests, NULL, end);
 }
