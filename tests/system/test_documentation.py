@@ -221,11 +221,15 @@ def test_manual_of_the_collector():
     assert {head for head, _ in COLLECTOR.items("WHAT IS LOOKED AT")} == looks
     names = set(re.findall(r"(?:/run|/var/lib)/milterscope/([\w.-]+)", COLLECTOR.section("FILES")))
     store = code[TOP / "exporter/collect/log_store.c"]
-    assert names == {*re.findall(r'_NAME\s+"([\w.]+)"', store), "node.tally", "milterscope-collector.lock"}
+    usual = "".join(sources("exporter/collect/baseline_*.h").values())
+    kept = {*re.findall(r'_NAME\s+"([\w.]+)"', store), *re.findall(r'BASELINE_FILE "([\w.]+)"', usual)}
+    assert names == {*kept, "node.tally", "milterscope-collector.lock"}
     text = " ".join(COLLECTOR.section("WHAT IS LOOKED AT").split())
     queue = code[TOP / "exporter/collect/queue.c"]
     for number in re.findall(r"(?:WALL|CPU)_MICROS = (\d+) \* 1000000", queue):
         assert re.search(rf"after .*\b{number}\b", text)
+    for bound, words in (("DAYS", "the {} days before"), ("DAYS_LEAST", "known of {} of"), ("SAMPLES_LEAST", "than {} samples")):
+        assert words.format(re.search(rf"BASELINE_{bound} = (\d+)", usual).group(1)) in text
     for name in ("processes", "sockets", "host"):
         body = " ".join(dict(COLLECTOR.items("WHAT IS LOOKED AT"))[name])
         pause = re.search(r"PAUSE_MS = (\d+) \* 1000", code[TOP / f"exporter/collect/{name}.c"]).group(1)
@@ -244,7 +248,7 @@ def test_redis_keys_and_commands():
     for field in re.findall(r"'(\w+)', (?:ARGV|string)", fields[0]):
         assert f".Li {field}" in keys, field
     allowed = set(re.findall(r"\+(\w+)", keys))
-    assert {command.lower() for command in re.findall(r"redis\.call\('(\w+)'", lua)} <= allowed
+    assert {command.lower() for command in re.findall(r"redis\.p?call\('(\w+)'", lua)} <= allowed
     asked = "".join(sources("milter/pusher/*.c", "exporter/serve/*.c").values())
     assert {command.lower() for command in re.findall(r'\{"([A-Z]+)"[,}]', asked)} <= allowed
 

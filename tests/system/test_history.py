@@ -2,6 +2,7 @@
 
 Most of it with a pusher whose minute is half a second, and which is the same in all else."""
 
+import re
 import signal
 import time
 from types import SimpleNamespace
@@ -95,9 +96,16 @@ def test_entries(own_parts, scope, redis, resp):
     assert int(seen()[metric("messages_total")]) >= 20 and seen()[OWN] == "0"
 
 
-def test_one_each_minute(scope, resp):
+def asked(redis):
+    """How often Redis was asked to take an entry."""
+    found = [line for line in redis.command("INFO", "commandstats") if line.startswith("cmdstat_xadd:")]
+    return int(re.search(r"calls=(\d+)", found[0]).group(1)) if found else 0
+
+
+def test_one_each_minute(redis, resp, own_parts):
     """Neither one without a cause nor two of a time, whatever is begun anew."""
-    began = time.time()
+    began, before_all = time.time(), asked(redis)
+    scope = hasty(own_parts, "each", redis)
     wait_entries(resp, scope, 4)
     for _ in range(3):
         before = len(entries(resp, scope))
@@ -105,6 +113,7 @@ def test_one_each_minute(scope, resp):
         scope.wait_child("pusher", instead_of=pid)
         wait_entries(resp, scope, 2, before)
     times = [milliseconds for milliseconds, _ in entries(resp, scope)]
+    assert asked(redis) - before_all <= len(times) + 3 + 1  # the pushers that were killed had asked, too; and one may be new
     assert times == sorted(set(times))
     assert not [milliseconds for milliseconds in times if milliseconds % HASTY]
     assert began * 1000 - HASTY <= times[0] and times[-1] <= time.time() * 1000
