@@ -225,6 +225,10 @@ WRONG = {
         [["-P", f"SMTP/smtpd_milter_maps=inline:{{192.0.2.1=DISABLE,{{192.0.2.2={OTHER},unix:x}}}}"]],
         2 * ["smtpd_milter_maps of SMTP in master.cf, 192.0.2."],  # in an order of Postfix' own
     ),
+    "left out for a client, beside a pattern": (
+        [["-e", f"smtpd_milter_maps = inline:{{192.0.2.1=DISABLE}}, regexp:{{ {{/^10\\.1$$/ {RECOMMENDED}}} }}"]],
+        ["smtpd_milter_maps, 192.0.2.1 in inline: milterscope is not in it"],
+    ),
     "not last for a client, and dangerous": (
         [["-e", f"smtpd_milter_maps = inline:{{ {{192.0.2.1={PLAIN} {OTHER}}} }}", "milter_default_action=tempfail"]],
         [
@@ -268,6 +272,14 @@ def test_client_of_a_rule_in_main_cf(doctor):
     (found,) = doctor.expect("smtpd_milter_maps, 192.0.2.0/24 in cidr: milterscope is not in it")
     assert found.where == "Put into smtpd_milter_maps of main.cf, in place of what 192.0.2.0/24 has there"
     assert found.line == f"192.0.2.0/24 {OTHER}, {RECOMMENDED}"
+
+
+def test_client_of_a_pattern_in_main_cf(doctor):
+    """Postfix takes two dollar signs for one."""
+    change(doctor, ["-e", "smtpd_milter_maps = regexp:{ {/^10\\.1$$/ DISABLE} }"])
+    (found,) = doctor.expect("smtpd_milter_maps, /^10\\.1$/ in regexp: milterscope is not in it")
+    assert found.where == "Put into smtpd_milter_maps of main.cf, in place of what /^10\\.1$$/ has there"
+    assert found.line == f"/^10\\.1$$/ {RECOMMENDED}"
 
 
 def test_many_clients(doctor):
