@@ -264,6 +264,17 @@ def test_others_stay(doctor, postfix):
     assert shown == f"{MORE}/{own.replace('=', ' = ', 1)},{COMPACT}\n"
 
 
+def test_tabs_are_blanks(doctor):
+    """Wherever they stand: in main.cf, and in a table."""
+    entry, table = "{ inet:127.0.0.1:1,\tdefault_action=accept }", doctor.asked_file.parent / "clients"
+    table.write_text(f"192.0.2.1\t{entry}\n")
+    change(doctor, ["-e", f"smtpd_milters = {entry}", f"smtpd_milter_maps = texthash:{table}"])
+    entry = entry.replace("\t", " ")
+    found = doctor.expect("smtpd_milters: milterscope is not in it", "smtpd_milter_maps, 192.0.2.1 in texthash:")
+    assert found[0].line.endswith(f" -e 'smtpd_milters = {entry}, {RECOMMENDED}'")
+    assert found[1].line == f"192.0.2.1 {entry}, {RECOMMENDED}"
+
+
 # ---- tables of clients ----
 
 
