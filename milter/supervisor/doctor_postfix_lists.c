@@ -137,7 +137,13 @@ static struct cure client_cure(const struct doctor *doctor, const struct view *v
     if (is_in_the_setting(table)) {
         for (const struct table *each = view->tables; each != NULL; each = each->next)
             setting = memory_print("%s%s%s", setting, *setting != '\0' ? "," : "", table_cured(doctor, view, each));
-        return set_cure(doctor, view, unexpanded(setting));
+        setting = unexpanded(setting);
+        if (!view->is_own || strpbrk(setting, " \t") == NULL)
+            return set_cure(doctor, view, setting);
+        return (struct cure){
+            /* postconf -P takes no blanks, and a table may need them */
+            memory_print("Put into master.cf, in place of what %s has for %s", view->service->name, view->list->name),
+            memory_print("-o { %s = %s }", view->list->name, setting)};
     }
     const char *key = view->client->key, *value = with_ours(doctor, view->entries, view->chrooted, false);
     if (place[0] != '/') {

@@ -293,6 +293,17 @@ def test_client_of_a_pattern_in_main_cf(doctor):
     assert found.line == f"/^10\\.1$$/ {RECOMMENDED}"
 
 
+def test_pattern_of_a_service(doctor):
+    """It has blanks, which postconf -P does not take."""
+    file = doctor.asked_file.parent / "etc" / "master.cf"
+    option = "-o { smtpd_milter_maps = inline:{192.0.2.1=DISABLE}, regexp:{ {/^10$$/ %s} } }" % RECOMMENDED
+    file.write_text(f"{file.read_text()}{MORE[:-5]} inet n - n - - smtpd\n  {option}\n")
+    (found,) = doctor.expect(f"smtpd_milter_maps of {MORE} in master.cf, 192.0.2.1 in inline: milterscope is not in it")
+    assert found.where == f"Put into master.cf, in place of what {MORE} has for smtpd_milter_maps"
+    file.write_text(file.read_text().replace(option, found.line))
+    doctor.expect_silence()
+
+
 def test_many_clients(doctor):
     """Ten of a table are shown at a time."""
     path = doctor.asked_file.parent / "clients"
