@@ -11,6 +11,8 @@
 #include "milter/supervisor/doctor_postfix.h"
 #include "milter/supervisor/doctor_sendmail.h"
 
+#include <sys/types.h>
+
 struct doctor {
     const char *file; /* our configuration */
     const struct settings *settings;
@@ -52,6 +54,11 @@ bool doctor_same_port(const struct doctor *doctor, const char *port, size_t leng
 
 /* A line for our own configuration. */
 struct cure doctor_set(const struct doctor *doctor, const char *line);
+
+/* What closes a folder that others may write: `change` of its mode, and of one that all accounts share, as /tmp, nothing: `line` puts
+ * what is ours elsewhere. */
+struct cure doctor_close(const struct doctor *doctor, const char *folder, mode_t mode, const char *change,
+                         const char *line);
 
 /* Does milter.reinjection name the listener? */
 bool doctor_reinjects(const struct doctor *doctor, const char *host, const char *port);

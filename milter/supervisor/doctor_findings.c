@@ -18,12 +18,13 @@ void findings_begin(struct findings *findings)
     findings->end = &findings->first;
 }
 
-/* What others have written, a configuration or a server, must not reach the terminal as anything but text. */
+/* What others have written, a configuration or a server, must not reach the terminal as anything but text. A tab, which a list may
+ * have between words, is a blank: the line is pasted. */
 static void make_printable(char *text)
 {
     for (; *text != '\0'; text++) {
         if (iscntrl((unsigned char)*text))
-            *text = '?';
+            *text = *text == '\t' ? ' ' : '?';
     }
 }
 

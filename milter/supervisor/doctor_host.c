@@ -62,7 +62,15 @@ void doctor_open_files(struct doctor *doctor)
 
 /* ---- folders ---- */
 
-static void look_at_folder(struct doctor *doctor, const char *option, const char *folder)
+struct cure doctor_close(const struct doctor *doctor, const char *folder, mode_t mode, const char *change,
+                         const char *line)
+{
+    const mode_t shared = S_IWOTH | S_ISVTX;
+    return (mode & shared) == shared ? doctor_set(doctor, line)
+                                     : cure_run(memory_print("chmod %s %s", change, shell_word(folder)));
+}
+
+static void look_at_folder(struct doctor *doctor, const char *option, const char *folder, const char *usual)
 {
     struct reached reached;
     struct failure failure;
@@ -86,15 +94,16 @@ static void look_at_folder(struct doctor *doctor, const char *option, const char
         findings_add(&doctor->findings, cure_run(make), "%s %s: milterscope runs as %s, which cannot write there: %s",
                      option, folder, own->name, strerror(reached.error));
     else if (stat(folder, &status) == 0 && (status.st_mode & S_IWOTH) != 0)
-        findings_add(&doctor->findings, cure_run(memory_print("chmod o-w %s", path)),
+        findings_add(&doctor->findings,
+                     doctor_close(doctor, folder, status.st_mode, "o-w", memory_print("%s: %s", option, usual)),
                      "%s %s is writable to everybody: every account on this host can replace the totals", option,
                      folder);
 }
 
 void doctor_folders(struct doctor *doctor)
 {
-    look_at_folder(doctor, "run_directory", doctor->settings->run_directory);
-    look_at_folder(doctor, "state_directory", doctor->settings->state_directory);
+    look_at_folder(doctor, "run_directory", doctor->settings->run_directory, "/run/milterscope");
+    look_at_folder(doctor, "state_directory", doctor->settings->state_directory, "/var/lib/milterscope");
 }
 
 /* ---- Redis ---- */

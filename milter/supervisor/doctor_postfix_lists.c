@@ -87,6 +87,17 @@ static const char *with_ours(const struct doctor *doctor, const struct filter *e
     return list_join(entries, is_foreign, &selection, ours, compact);
 }
 
+/* What postconf has expanded, written so that Postfix, which expands it again, comes to the same. */
+static const char *unexpanded(const char *text)
+{
+    char *written = memory_take(2 * strlen(text) + 1), *end = written;
+    for (; *text != '\0'; *end++ = *text++) {
+        if (*text == '$')
+            *end++ = '$';
+    }
+    return written;
+}
+
 static struct cure set_cure(const struct doctor *doctor, const struct view *view, const char *value)
 {
     const char *setting = view->is_own ? memory_print("%s/%s=%s", view->service->name, view->list->name, value)
@@ -126,15 +137,24 @@ static struct cure client_cure(const struct doctor *doctor, const struct view *v
     if (is_in_the_setting(table)) {
         for (const struct table *each = view->tables; each != NULL; each = each->next)
             setting = memory_print("%s%s%s", setting, *setting != '\0' ? "," : "", table_cured(doctor, view, each));
-        return set_cure(doctor, view, setting);
+        setting = unexpanded(setting);
+        if (!view->is_own || strpbrk(setting, " \t") == NULL)
+            return set_cure(doctor, view, setting);
+        return (struct cure){
+            /* postconf -P takes no blanks, and a table may need them */
+            memory_print("Put into master.cf, in place of what %s has for %s", view->service->name, view->list->name),
+            memory_print("-o { %s = %s }", view->list->name, setting)};
     }
-    if (place[0] != '/')
+    const char *key = view->client->key, *value = with_ours(doctor, view->entries, view->chrooted, false);
+    if (place[0] != '/') {
         place = memory_print("%s of %s", view->list->name, view->is_own ? "master.cf" : "main.cf");
+        key = unexpanded(key);
+        value = unexpanded(value);
+    }
     if (table->indexed)
         remake = memory_print(", and run postmap %s:%s", table->type, shell_word(table->name));
-    return (struct cure){
-        memory_print("Put into %s, in place of what %s has there%s", place, view->client->key, remake),
-        memory_print("%s %s", view->client->key, with_ours(doctor, view->entries, view->chrooted, false))};
+    return (struct cure){memory_print("Put into %s, in place of what %s has there%s", place, key, remake),
+                         memory_print("%s %s", key, value)};
 }
 
 /* The line that puts the list right. */

@@ -165,7 +165,8 @@ static bool is_safe(struct doctor *doctor, const char *path)
         mode_t writable = status.st_mode & (S_IWOTH | (doctor->sendmail->group_writable_is_safe ? 0 : S_IWGRP));
         if (writable == 0 || (doctor->sendmail->sticky_is_safe && (status.st_mode & S_ISVTX) != 0))
             continue;
-        findings_add(&doctor->findings, cure_run(memory_print("chmod go-w %s", shell_word(folder))),
+        const char *line = memory_print("milter: {socket: \"unix:%s\"}", doctor_usual_path(doctor));
+        findings_add(&doctor->findings, doctor_close(doctor, folder, status.st_mode, "go-w", line),
                      "%s is writable to %s, so sendmail refuses the milter socket there as unsafe", folder,
                      (writable & S_IWOTH) != 0 ? "everybody" : "its group");
         return false;

@@ -225,6 +225,10 @@ WRONG = {
         [["-P", f"SMTP/smtpd_milter_maps=inline:{{192.0.2.1=DISABLE,{{192.0.2.2={OTHER},unix:x}}}}"]],
         2 * ["smtpd_milter_maps of SMTP in master.cf, 192.0.2."],  # in an order of Postfix' own
     ),
+    "left out for a client, beside a pattern": (
+        [["-e", f"smtpd_milter_maps = inline:{{192.0.2.1=DISABLE}}, regexp:{{ {{/^10\\.1$$/ {RECOMMENDED}}} }}"]],
+        ["smtpd_milter_maps, 192.0.2.1 in inline: milterscope is not in it"],
+    ),
     "not last for a client, and dangerous": (
         [["-e", f"smtpd_milter_maps = inline:{{ {{192.0.2.1={PLAIN} {OTHER}}} }}", "milter_default_action=tempfail"]],
         [
@@ -260,6 +264,17 @@ def test_others_stay(doctor, postfix):
     assert shown == f"{MORE}/{own.replace('=', ' = ', 1)},{COMPACT}\n"
 
 
+def test_tabs_are_blanks(doctor):
+    """Wherever they stand: in main.cf, and in a table."""
+    entry, table = "{ inet:127.0.0.1:1,\tdefault_action=accept }", doctor.asked_file.parent / "clients"
+    table.write_text(f"192.0.2.1\t{entry}\n")
+    change(doctor, ["-e", f"smtpd_milters = {entry}", f"smtpd_milter_maps = texthash:{table}"])
+    entry = entry.replace("\t", " ")
+    found = doctor.expect("smtpd_milters: milterscope is not in it", "smtpd_milter_maps, 192.0.2.1 in texthash:")
+    assert found[0].line.endswith(f" -e 'smtpd_milters = {entry}, {RECOMMENDED}'")
+    assert found[1].line == f"192.0.2.1 {entry}, {RECOMMENDED}"
+
+
 # ---- tables of clients ----
 
 
@@ -268,6 +283,25 @@ def test_client_of_a_rule_in_main_cf(doctor):
     (found,) = doctor.expect("smtpd_milter_maps, 192.0.2.0/24 in cidr: milterscope is not in it")
     assert found.where == "Put into smtpd_milter_maps of main.cf, in place of what 192.0.2.0/24 has there"
     assert found.line == f"192.0.2.0/24 {OTHER}, {RECOMMENDED}"
+
+
+def test_client_of_a_pattern_in_main_cf(doctor):
+    """Postfix takes two dollar signs for one."""
+    change(doctor, ["-e", "smtpd_milter_maps = regexp:{ {/^10\\.1$$/ DISABLE} }"])
+    (found,) = doctor.expect("smtpd_milter_maps, /^10\\.1$/ in regexp: milterscope is not in it")
+    assert found.where == "Put into smtpd_milter_maps of main.cf, in place of what /^10\\.1$$/ has there"
+    assert found.line == f"/^10\\.1$$/ {RECOMMENDED}"
+
+
+def test_pattern_of_a_service(doctor):
+    """It has blanks, which postconf -P does not take."""
+    file = doctor.asked_file.parent / "etc" / "master.cf"
+    option = "-o { smtpd_milter_maps = inline:{192.0.2.1=DISABLE}, regexp:{ {/^10$$/ %s} } }" % RECOMMENDED
+    file.write_text(f"{file.read_text()}{MORE[:-5]} inet n - n - - smtpd\n  {option}\n")
+    (found,) = doctor.expect(f"smtpd_milter_maps of {MORE} in master.cf, 192.0.2.1 in inline: milterscope is not in it")
+    assert found.where == f"Put into master.cf, in place of what {MORE} has for smtpd_milter_maps"
+    file.write_text(file.read_text().replace(option, found.line))
+    doctor.expect_silence()
 
 
 def test_many_clients(doctor):

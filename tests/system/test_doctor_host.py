@@ -230,6 +230,17 @@ def test_folder_open_to_all(doctor, scope, name):
     cure(doctor, scope, f"{name} {folder} is writable to everybody")
 
 
+@pytest.mark.parametrize("name", ["run_directory", "state_directory"])
+def test_folder_that_all_share(doctor, scope, name):
+    """As /tmp is: that one stays as it is, and ours goes elsewhere."""
+    folder = getattr(scope.site, name)
+    scope.start()
+    folder.chmod(0o1777)
+    (found,) = doctor.expect(f"{name} {folder} is writable to everybody")
+    usual = {"run_directory": "/run/milterscope", "state_directory": "/var/lib/milterscope"}
+    assert (str(scope.site.file) in found.where, found.line) == (True, f"{name}: {usual[name]}")
+
+
 def test_folder_missing(doctor, scope):
     folder = scope.site.folder.disk / "state2"
     scope.start()

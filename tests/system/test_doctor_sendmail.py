@@ -306,7 +306,12 @@ def test_folder_that_sendmail_refuses(sendmail, scope, mode, whom):
     code, text = deliver(sendmail.cf)
     assert code == 451 and "unsafe" in text
     before = scope.passed()
-    sendmail.cure(f"{folder} is writable to {whom}, so sendmail refuses the milter socket there as unsafe")
+    said = f"{folder} is writable to {whom}, so sendmail refuses the milter socket there as unsafe"
+    if mode & 0o1000:  # one that all share, as /tmp: the socket has to go
+        assert sendmail.doctor.expect(said)[0].line == 'milter: {socket: "unix:/run/milterscope/milter.sock"}'
+        os.chmod(folder, 0o755)
+    else:
+        sendmail.cure(said)
     assert deliver(sendmail.cf)[0] == 220
     scope.wait_passed(before + 1)
 
