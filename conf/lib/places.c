@@ -83,7 +83,8 @@ static int first_of(const struct parts *parts, const char *text, size_t length)
     if (head + 2 + tail > sizeof first)
         return -1;
     memcpy(first, text, head);
-    memcpy(first + head, "#0", 2);
+    first[head] = '#';
+    first[head + 1] = '0';
     memcpy(first + head + 2, parts->name + parts->length, tail);
     return catalogue_find_gauge(first, head + 2 + tail);
 }

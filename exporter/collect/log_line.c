@@ -8,8 +8,9 @@ static const int64_t SECOND_US = 1000000;
 
 ptrdiff_t span_find(struct span span, struct span text)
 {
-    const char *at =
-        span.length >= text.length && span.length > 0 ? memmem(span.at, span.length, text.at, text.length) : NULL;
+    if (span.at == NULL || text.at == NULL)
+        return -1;
+    const char *at = memmem(span.at, span.length, text.at, text.length);
     return at != NULL ? at - span.at : -1;
 }
 

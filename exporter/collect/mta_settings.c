@@ -173,7 +173,7 @@ bool mta_exim_value(const struct mta_text *text, const char *name, char *value, 
     const char *end = text->text != NULL ? text->text + text->length : NULL;
     for (const char *at = text->text; at < end;) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
-        char line[MTA_LINE_MAX];
+        char line[MTA_LINE_MAX] = "";
         append(line, 0, at, (size_t)((newline != NULL ? newline : end) - at));
         if (strncmp(line, "begin ", 6) == 0 || strncmp(line, "begin\t", 6) == 0)
             break;

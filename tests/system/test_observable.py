@@ -16,7 +16,9 @@ from scope import Scope, site_in
 from truth import metric
 
 ROW = re.compile(r"^OBSERVABLE\((\w+), (\w+)\)", re.MULTILINE)
-FAMILIES = {metric(name): part for part, name in ROW.findall((TOP / "conf/tables/observable.def").read_text())}
+OF_THE_FILTER = (TOP / "conf/tables/metrics.def").read_text().split("\nSECTION(node)\n")[0]
+ROWS = ROW.findall((TOP / "conf/tables/observable.def").read_text())
+FAMILIES = {metric(name): part for part, name in ROWS if f"({name}, " in OF_THE_FILTER}
 PARTS = set(FAMILIES.values())
 
 
