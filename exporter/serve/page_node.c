@@ -1,5 +1,5 @@
-/* Gauges with one label, side by side: a row for each value of it of which something is known, under the operator's name where it is
- * his. */
+/* Gauges with one label, side by side: a row for each value of it of which something is known, under the operator's name
+ * where it is his. */
 #include "exporter/serve/page_node.h"
 
 #include <inttypes.h>
@@ -46,7 +46,7 @@ static void write_age(FILE *out, int64_t micros)
 
 static void write_bytes(FILE *out, int64_t bytes)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     double value = (double)bytes;
     size_t unit = 0;
     for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)

@@ -1,5 +1,6 @@
-/* The collector: whether it runs, and what it may not see. It knows best itself: of each thing that it looks at, its tally says whether the last
- * look went well. Here stands why that may be, and what helps. One that never ran on this host is not missed. */
+/* The collector: whether it runs, and what it may not see. It knows best itself: of each thing that it looks at, its tally
+ * says whether the last look went well. Here stands why that may be, and what helps. One that never ran on this host is not
+ * missed. */
 #include "conf/lib/tally.h"
 #include "milter/supervisor/doctor_checks.h"
 #include "milter/supervisor/doctor_memory.h"

@@ -1,5 +1,5 @@
-"""The collector with the account and the rights that its unit gives it, beside a real Postfix: it sees everything, also after a
-reload; without the right, what is closed to it is absent and the rest is there."""
+"""The collector with the account and the rights that its unit gives it, beside a real Postfix: it sees everything, also
+after a reload; without the right, what is closed to it is absent and the rest is there."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from truth import metric
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as another account")
 
 UNIT = (TOP / "conf/systemd/milterscope-collector.service").read_text()
-AS_UNIT = ["setpriv", "--pdeathsig=TERM", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups", "--no-new-privs"]
+AS_UNIT = [*AS_ACCOUNT[:-1], "--clear-groups", "--no-new-privs"]
 CLOSED = {"queue", "log"}
 SENT = metric("deliveries_total", destination="local", status="sent")
 
@@ -77,7 +77,7 @@ def test_as_the_unit_runs_it(node, own_parts):
         assert values[metric("queue_messages", queue="deferred")] == 0
         assert values[metric("processes", role="master")] >= 1
         send(node.postfix)
-        wait_until(lambda begun=begun: node.milterscope.dump().values.get(SENT) == begun, f"{begun} deliveries are counted")
+        wait_until(lambda begun=begun: node.milterscope.dump().values.get(SENT) == begun, f"{begun} deliveries")
         runs = collector.begun()
         collector.process.send(signal.SIGUSR1)
         wait_until(lambda runs=runs: collector.begun() > runs, "it began anew")

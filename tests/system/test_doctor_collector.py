@@ -1,5 +1,5 @@
-"""The doctor looks at the collector: whether it runs, and whether it may see queue, log and processes. Each fault is made, found, cured as the
-line says, and gone."""
+"""The doctor looks at the collector: whether it runs, and whether it may see queue, log and processes. Each fault is made,
+found, cured as the line says, and gone."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_seeing_everything(doctor, own_parts, site):
 
 def test_not_running(doctor, own_parts, site):
     start(own_parts, site, WITH_RIGHT).stop()
-    found = doctor.expect("milterscope-collector does not run: queues, deliveries and processes of the MTA are not seen")
+    found = doctor.expect("milterscope-collector does not run: queues, deliveries and processes of the MTA")
     assert doctor.paste(found) == (["enable --now milterscope-collector"], [])
     start(own_parts, site, WITH_RIGHT)
     doctor.expect_silence()
@@ -77,7 +77,8 @@ def test_without_the_right(doctor, own_parts, site):
     found = doctor.expect(f"does not see all queues{without}", f"does not see all of the log{without}")
     assert found[0].line == found[1].line
     folder = "/etc/systemd/system/milterscope-collector.service.d"
-    words = rf"mkdir -p {folder} && (printf '.*') >{folder}/rights.conf && systemctl daemon-reload && systemctl restart (\S+)"
+    restart = r"systemctl daemon-reload && systemctl restart (\S+)"
+    words = rf"mkdir -p {folder} && (printf '.*') >{folder}/rights.conf && {restart}"
     written, unit = re.fullmatch(words, found[0].line).groups()
     right = "CAP_DAC_READ_SEARCH"
     assert run(["sh", "-c", written]) == f"[Service]\nAmbientCapabilities={right}\nCapabilityBoundingSet={right}\n"

@@ -1,4 +1,4 @@
-"""scripts/run, which is `make run` after the building: what it shows of its sample messages, and that nothing of it is left."""
+"""scripts/run, which is `make run` after the building: what it shows of its sample messages; nothing of it is left."""
 
 import os
 import signal

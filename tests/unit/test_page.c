@@ -159,7 +159,7 @@ static void test_node(void **state)
            "<tr><td>deferred</td><td>1234</td><td>1 d 1 h</td><td>77</td><td></td></tr>\n"
            "<tr><td>mqueue&lt;in</td><td class=zero>0</td><td>2 min</td><td></td><td></td></tr>\n</table>\n");
     expect("<tr><td>127.0.0.1:25</td><td>yes</td><td><strong>no</strong></td></tr>\n</table>\n");
-    expect("<tr><td>state</td><td>1.5 GiB</td><td>1000 B</td><td></td></tr>\n</table>\n");
+    expect("<tr><td>state</td><td>1.5 GiB</td><td>1000 bytes</td><td></td></tr>\n</table>\n");
     expect_not("delivery");
     values->has_totals = false;
     values->has_node = true;
