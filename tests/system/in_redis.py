@@ -1,11 +1,13 @@
 """What Redis holds of a milterscope, compared with what its tally holds: at the end, and all the time."""
 
+import re
 import struct
 import threading
 import time
 from collections import namedtuple
 from types import SimpleNamespace
 
+from documents import table
 from kit.metrics import name_of, number
 from kit.resp import Refused, Resp
 from kit.wait import GENEROUS, wait_until
@@ -90,11 +92,20 @@ SAMPLE_INTERVAL = 0.03  # seconds
 State = namedtuple("State", "at totals seen")
 
 
+def names_of_the_node():
+    """Of totals that lie in each tally's file, and count in the collector's."""
+    names = re.findall(r"^(?:COUNTER|HISTOGRAM)\((\w+)", table("metrics.def").split("\nSECTION(node)\n")[1], re.MULTILINE)
+    return {metric(name) + part for name in names for part in ("", "_bucket", "_sum")}
+
+
+NODE = names_of_the_node()
+
+
 def totals(tally):
-    """All totals of a tally's file, as it has them: counts, bytes, microseconds."""
+    """All totals of a conversation's tally, as its file has them: counts, bytes, microseconds."""
     header = tally.header
     values = struct.unpack_from(f"<{header.total_count}Q", tally.data, header.totals_at)
-    return {name: value for name, value in zip(tally.names(), values, strict=False) if name}
+    return {n: value for n, value in zip(tally.names(), values, strict=False) if n and name_of(n) not in NODE}
 
 
 def not_right(state, least, scope):
