@@ -19,6 +19,7 @@
 #include "exporter/collect/sockets.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -35,6 +36,7 @@ static const struct collector *const collectors[] = {&collect_queue, &collect_lo
 static struct {
     struct settings settings;
     const char *file;
+    char program[PATH_MAX]; /* its path, which is the new one's after an upgrade */
     char **arguments;
     struct log_store *store;
     struct tally tally;
@@ -113,8 +115,8 @@ static void reload(void)
     }
     log_info("configuration read; beginning anew with it");
     stop();
-    execv("/proc/self/exe", self.arguments);
-    log_error("reload: this program cannot be started again: %s", strerror(errno));
+    execv(self.program, self.arguments);
+    log_error("reload: %s cannot be started again: %s", self.program, strerror(errno));
     _exit(EX_OSERR);
 }
 
@@ -179,6 +181,8 @@ int main(int argc, char **argv)
     if (status != COMMAND_GO_ON)
         return status;
     self.arguments = argv;
+    if (readlink("/proc/self/exe", self.program, sizeof self.program - 1) < 0)
+        strcpy(self.program, "/proc/self/exe");
     log_open(program, (enum log_level)self.settings.log_level, (enum log_target)self.settings.log_target);
     if (log != NULL)
         return print_log(log, mta);
