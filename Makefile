@@ -192,7 +192,7 @@ soak:
 bench:
 	scripts/install-dependencies build servers check
 	$(MAKE) all tools
-	scripts/unpack-servers postfix redis pflogsumm
+	scripts/unpack-servers postfix redis pflogsumm mtail
 	$(PYTHON) tests/bench/bench.py
 
 ## make fresh      both commands on a fresh minimal Debian 12 and 13

@@ -181,6 +181,7 @@ def bench_logs(report, options, folder):
     for name, value, criterion in (
         ("CPU seconds for a million lines", figures["seconds_per_million"], None),
         ("  of pflogsumm", figures["pflogsumm_per_million"], None),
+        ("  of mtail, for the commonest lines", figures["mtail_per_million"], None),
         ("  ratio", figures["ratio"], "log_ratio"),
     ):
         verdict = report.judge(criterion, {"estimate": value}) if criterion else ()

@@ -1,7 +1,8 @@
-"""What reading a delivery log costs, beside what pflogsumm takes for the same: a log as a busy Postfix writes it, made
-here."""
+"""What reading a delivery log costs, beside what pflogsumm takes for the same, and mtail with a program (postfix.mtail) for a part of it: a
+log as a busy Postfix writes it, made here."""
 
 import random
+import re
 import resource
 import statistics
 
@@ -87,6 +88,18 @@ def cpu(command):
     return said, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def mtail(path, counts):
+    """Its CPU seconds."""
+    programs = TOP / "tests/bench/postfix.mtail"
+    words = ["-logtostderr", "-one_shot", "-one_shot_format", "prometheus", "-progs", programs, "-logs", path]
+    said, seconds = cpu([server_program("mtail", "usr/bin/mtail"), *map(str, words)])
+    for status in ("sent", "deferred", "bounced"):
+        found = re.search(rf'^deliveries_total{{.*status="{status}".*}} (\d+)', said, flags=re.MULTILINE)
+        if found is None or int(found.group(1)) != counts[status]:
+            raise RuntimeError(f"mtail does not count {counts[status]} deliveries {status}")
+    return seconds
+
+
 def check(said, counts):
     """Both are to have read all of it."""
     for status in ("sent", "deferred", "bounced"):
@@ -119,6 +132,7 @@ def measure(folder, lines, progress):
         if f" {log.counts['sent']} " not in said:
             raise RuntimeError("pflogsumm has not read all of it")
         theirs.append(seconds)
+    of_mtail = mtail(path, log.counts)
     size = path.stat().st_size
     path.unlink()
     million = log.lines / 1_000_000
@@ -128,5 +142,6 @@ def measure(folder, lines, progress):
         "bytes": size,
         "seconds_per_million": ours,
         "pflogsumm_per_million": theirs,
+        "mtail_per_million": of_mtail / million,
         "ratio": ours / theirs,
     }
