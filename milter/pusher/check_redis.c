@@ -29,7 +29,7 @@ static const struct question {
     {{"EXPIRE", KEY "nothing", "1"}, NULL},
     {{"GETRANGE", KEY "nothing", "0", "0"}, NULL},
     {{"SET", KEY "nothing", "", "XX"}, NULL},
-    {{"XADD", KEY "nothing", "0-0", "", ""}, "ERR"}, /* no entry can have that id */
+    {{"XADD", "ms1:{%}:nothing", "0-0", "", ""}, "ERR"}, /* no entry can have that id */
     {{"ZADD", "ms1:instances", "XX", "GT", "0", INSTANCE}, NULL},
     {{"ZREMRANGEBYSCORE", "ms1:instances", "(0", "0"}, NULL},
     {{"SCRIPT", "LOAD", "("}, "ERR"},

@@ -43,6 +43,8 @@ struct push {
     uint64_t seq;
     bool last;              /* this is the last one of the run: the lease is given back */
     bool full;              /* the next one writes everything */
+    bool history;           /* an entry of it is in the exchange behind a push */
+    unsigned sets;          /* so many open sets are */
     uint64_t left_seq;      /* what the last push that was written left there */
     unsigned left_counters; /* fields */
     int64_t full_ms;        /* when everything was last written */
@@ -50,8 +52,6 @@ struct push {
     char push_sha[41], touch_sha[41], sets_sha[41], history_sha[41];
     uint64_t server; /* who took the scripts, and by which connection */
     unsigned connection;
-    unsigned sets;                 /* commands of the exchange behind a push */
-    bool history;                  /* and one more */
     struct snapshot sent;          /* what the push under way says */
     uint64_t written[total_COUNT]; /* what Redis holds */
     unsigned hidden[metric_COUNT]; /* how many series of a metric of totals cannot be observed */
