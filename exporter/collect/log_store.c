@@ -251,6 +251,16 @@ static bool write_file(const char *path, const struct iovec *parts, int count, b
     return good;
 }
 
+/* Else a power failure may bring back the file that was replaced, with its mark of a clean stop. Not every file system can do it. */
+static void sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
 static bool replace_file(const char *directory, const char *name, const struct iovec *parts, int count, bool to_disk,
                          struct failure *failure)
 {
@@ -258,8 +268,11 @@ static bool replace_file(const char *directory, const char *name, const struct i
     if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path ||
         snprintf(fresh, sizeof fresh, "%s/%s.new", directory, name) >= (int)sizeof fresh)
         return fail(failure, EX_CANTCREAT, "%s is too long", directory);
-    return (write_file(fresh, parts, count, to_disk) && rename(fresh, path) == 0) ||
-           fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    if (!write_file(fresh, parts, count, to_disk) || rename(fresh, path) != 0)
+        return fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    if (to_disk)
+        sync_directory(directory);
+    return true;
 }
 
 /* The memory first: that it is behind or ahead by some lines does hardly any harm. */
