@@ -293,10 +293,11 @@ static bool save_in(const struct log_store *store, const char *directory, bool c
 
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure)
 {
-    bool good = save_in(store, store->settings->run_directory, false, false, failure);
+    if (!save_in(store, store->settings->run_directory, false, false, failure))
+        return false; /* seen now, they would step back after a kill, under the same tally id */
     for (unsigned i = total_node; i < total_COUNT; i++)
         atomic_store_explicit(&node->totals[i], atomic_load(&store->totals[i]), memory_order_relaxed);
-    return good;
+    return true;
 }
 
 bool log_store_save(struct log_store *store, bool clean, struct failure *failure)

@@ -32,7 +32,7 @@ bool log_store_set_position(struct log_store *store, const char *source, const c
  * are. The store's, and the same at each call; NULL without memory. */
 void *log_store_memory(struct log_store *store, size_t bytes);
 
-/* What was counted is there to stay, and is seen in `node`. false with *failure: it is seen, but a kill would have the lines counted again. */
+/* What was counted is there to stay, and only then is seen in `node`. false with *failure: neither; it is to be tried again. */
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure);
 
 /* The same to the disk, which it may wait for. `clean`: nothing will be counted any more. */

@@ -102,6 +102,22 @@ static void test_kill(void **state)
     log_store_close(store);
 }
 
+/* What cannot be kept is not seen: after a kill it would be gone, and what is shown would step back. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    count(store, 5, "100");
+    in("mkdir run/log.json.new");
+    assert_false(log_store_commit(store, &node, &failure));
+    assert_non_null(strstr(failure.text, "run/log.json cannot be written: Is a directory"));
+    assert_int_equal(atomic_load(&node_totals[SERIES_0(bounces_sent_total)]), 0);
+    in("rmdir run/log.json.new");
+    assert_true(log_store_commit(store, &node, &failure));
+    assert_int_equal(atomic_load(&node_totals[SERIES_0(bounces_sent_total)]), 5);
+    log_store_close(store);
+}
+
 /* What parsers keep goes on after a kill, and after a stop from the disk; one that is not whole is as none. */
 static void test_memory(void **state)
 {
@@ -224,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_kill, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_room, begin, end),
         cmocka_unit_test_setup_teardown(test_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_clean_stop, begin, end),
         cmocka_unit_test_setup_teardown(test_not_whole, begin, end),
