@@ -168,6 +168,21 @@ bool log_store_set_position(struct log_store *store, const char *source, const c
     return json_object_set_new(store->positions, source, json_string(position)) == 0;
 }
 
+bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void *context, const char *source),
+                             const void *context)
+{
+    const char *source;
+    json_t *position;
+    void *next;
+    size_t before = json_object_size(store->positions);
+    json_object_foreach_safe(store->positions, next, source, position)
+    {
+        if (!is_used(context, source))
+            json_object_del(store->positions, source);
+    }
+    return json_object_size(store->positions) < before;
+}
+
 /* ---- the memory of parsers ---- */
 
 static uint64_t checksum_of(const void *memory, size_t bytes)
