@@ -81,3 +81,15 @@ def test_as_the_unit_runs_it(node, own_parts):
         runs = collector.begun()
         collector.process.send(signal.SIGUSR1)
         wait_until(lambda runs=runs: collector.begun() > runs, "it began anew")
+
+
+def test_nothing_in_the_log_yet(node, own_parts):
+    """An empty log may be read by the same right as a full one, also where it was left empty."""
+    log = node.postfix.folder / "empty.log"
+    log.touch(0o600)
+    node.write(collector={"logs": [str(log)]})
+    collector = own_parts.start(Collector(node, enter=[*AS_UNIT, *capabilities()]))
+    wait_collected(node)
+    assert collector.stop() == 0
+    collector.start()
+    wait_collected(node)
