@@ -36,6 +36,8 @@ struct delivery_log {
     bool is_behind;   /* there is more to be read at once */
     bool uncommitted; /* something was read since the last commit */
     bool unsaved;     /* the same since the last save */
+    bool save_failed; /* the last one, and that is what it said: */
+    struct failure unsaved_why;
     int64_t saved_ms; /* when that was */
     uint64_t told;    /* lines that were not understood, of which people can read */
 };
@@ -150,13 +152,17 @@ static void tell_unparsed(struct delivery_log *self)
         close(fd);
 }
 
+/* One that failed is tried again, and is a failure until then. */
 static bool save(struct delivery_log *self, struct failure *failure)
 {
-    if (!self->unsaved || tally_clock_ms() - self->saved_ms < SAVE_MS)
-        return true;
-    self->saved_ms = tally_clock_ms();
-    self->unsaved = false;
-    return log_store_save(store, false, failure);
+    if ((self->unsaved || self->save_failed) && tally_clock_ms() - self->saved_ms >= SAVE_MS) {
+        self->saved_ms = tally_clock_ms();
+        self->unsaved = false;
+        self->save_failed = !log_store_save(store, false, &self->unsaved_why);
+    }
+    if (self->save_failed)
+        *failure = self->unsaved_why;
+    return !self->save_failed;
 }
 
 static void show_lag(const struct delivery_log *self, uint64_t lines)
@@ -196,6 +202,16 @@ static void add_place(struct delivery_log *self, const char *name)
     place->exim_file = log_exim_file_of(name);
 }
 
+static bool has_place(const void *context, const char *name)
+{
+    const struct delivery_log *self = context;
+    for (size_t i = 0; i < self->count; i++) {
+        if (strcmp(self->places[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void *open_log(const struct settings *settings, const struct tally *tally, struct failure *failure)
 {
     struct log_places chosen = settings->collector_logs;
@@ -217,6 +233,7 @@ static void *open_log(const struct settings *settings, const struct tally *tally
         add_place(self, chosen.files[i]);
     if (chosen.journal)
         add_place(self, LOG_JOURNAL);
+    self->uncommitted = self->unsaved = log_store_forget_others(store, has_place, self);
     show_parts(self, false);
     return self;
 }

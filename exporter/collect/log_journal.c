@@ -15,6 +15,7 @@ enum { CURSOR_BYTES = LOG_POSITION_BYTES, REFUSED_A_CALL = 256 };
 struct log_journal {
     struct log_source source;
     sd_journal *journal;
+    bool is_of_host;           /* not the one of a test */
     bool is_there;             /* at the entry that is next, already */
     char cursor[CURSOR_BYTES]; /* "": nothing was there yet */
     char text[LOG_LINE_MAX], program[256];
@@ -129,6 +130,19 @@ static int step(struct log_journal *self)
     return changed == SD_JOURNAL_NOP ? 0 : changed < 0 ? changed : sd_journal_next(self->journal);
 }
 
+/* Of files that may not be read libsystemd does not speak; without any, nothing would ever come, and all that is counted would be 0. */
+static enum log_next nothing(const struct log_journal *self, struct failure *failure)
+{
+    if (!self->is_of_host || sd_journal_has_runtime_files(self->journal) != 0 ||
+        sd_journal_has_persistent_files(self->journal) != 0)
+        return log_next_none;
+    fail(
+        failure, EX_NOPERM,
+        "the journal has no file that may be read here: put the collector's account into the group systemd-journal, or "
+        "name the log's file in collector.logs");
+    return log_next_failed;
+}
+
 static enum log_next next(struct log_source *source, struct log_entry *entry, struct failure *failure)
 {
     struct log_journal *self = (struct log_journal *)source;
@@ -139,7 +153,7 @@ static enum log_next next(struct log_source *source, struct log_entry *entry, st
             return log_next_failed;
         }
         if (found == 0)
-            return log_next_none;
+            return nothing(self, failure);
         bool good = take_entry(self, entry);
         if (keep_cursor(self) && good)
             return log_next_entry;
@@ -217,8 +231,10 @@ struct log_source *log_journal_open_at(const char *folder, const char *text, str
 struct log_source *log_journal_open(const char *text, struct failure *failure)
 {
     struct log_journal *self = calloc(1, sizeof *self);
-    if (self != NULL)
+    if (self != NULL) {
+        self->is_of_host = true;
         return begin(self, sd_journal_open(&self->journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM), text, failure);
+    }
     fail(failure, EX_OSERR, "no memory to read the journal");
     return NULL;
 }

@@ -168,6 +168,21 @@ bool log_store_set_position(struct log_store *store, const char *source, const c
     return json_object_set_new(store->positions, source, json_string(position)) == 0;
 }
 
+bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void *context, const char *source),
+                             const void *context)
+{
+    const char *source;
+    json_t *position;
+    void *next;
+    size_t before = json_object_size(store->positions);
+    json_object_foreach_safe(store->positions, next, source, position)
+    {
+        if (!is_used(context, source))
+            json_object_del(store->positions, source);
+    }
+    return json_object_size(store->positions) < before;
+}
+
 /* ---- the memory of parsers ---- */
 
 static uint64_t checksum_of(const void *memory, size_t bytes)
@@ -251,6 +266,16 @@ static bool write_file(const char *path, const struct iovec *parts, int count, b
     return good;
 }
 
+/* Else a power failure may bring back the file that was replaced, with its mark of a clean stop. Not every file system can do it. */
+static void sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
 static bool replace_file(const char *directory, const char *name, const struct iovec *parts, int count, bool to_disk,
                          struct failure *failure)
 {
@@ -258,8 +283,11 @@ static bool replace_file(const char *directory, const char *name, const struct i
     if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path ||
         snprintf(fresh, sizeof fresh, "%s/%s.new", directory, name) >= (int)sizeof fresh)
         return fail(failure, EX_CANTCREAT, "%s is too long", directory);
-    return (write_file(fresh, parts, count, to_disk) && rename(fresh, path) == 0) ||
-           fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    if (!write_file(fresh, parts, count, to_disk) || rename(fresh, path) != 0)
+        return fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    if (to_disk)
+        sync_directory(directory);
+    return true;
 }
 
 /* The memory first: that it is behind or ahead by some lines does hardly any harm. */
@@ -280,10 +308,11 @@ static bool save_in(const struct log_store *store, const char *directory, bool c
 
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure)
 {
-    bool good = save_in(store, store->settings->run_directory, false, false, failure);
+    if (!save_in(store, store->settings->run_directory, false, false, failure))
+        return false; /* seen now, they would step back after a kill, under the same tally id */
     for (unsigned i = total_node; i < total_COUNT; i++)
         atomic_store_explicit(&node->totals[i], atomic_load(&store->totals[i]), memory_order_relaxed);
-    return good;
+    return true;
 }
 
 bool log_store_save(struct log_store *store, bool clean, struct failure *failure)

@@ -28,11 +28,16 @@ const struct tally *log_store_counting(const struct log_store *store);
 const char *log_store_position(const struct log_store *store, const char *source);
 bool log_store_set_position(struct log_store *store, const char *source, const char *position);
 
+/* Forgets positions in sources that are not in use any more: what was written there since may have been read elsewhere, as from the journal in place
+ * of a file. Returns whether there were any. */
+bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void *context, const char *source),
+                             const void *context);
+
 /* Plain data that goes with the totals, `bytes` of it: zero, or what the run before left, if it was of this version; saved as it is whenever they
  * are. The store's, and the same at each call; NULL without memory. */
 void *log_store_memory(struct log_store *store, size_t bytes);
 
-/* What was counted is there to stay, and is seen in `node`. false with *failure: it is seen, but a kill would have the lines counted again. */
+/* What was counted is there to stay, and only then is seen in `node`. false with *failure: neither; it is to be tried again. */
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure);
 
 /* The same to the disk, which it may wait for. `clean`: nothing will be counted any more. */

@@ -81,3 +81,31 @@ def test_as_the_unit_runs_it(node, own_parts):
         runs = collector.begun()
         collector.process.send(signal.SIGUSR1)
         wait_until(lambda runs=runs: collector.begun() > runs, "it began anew")
+
+
+def test_nothing_in_the_log_yet(node, own_parts):
+    """An empty log may be read by the same right as a full one, also where it was left empty."""
+    log = node.postfix.folder / "empty.log"
+    log.touch(0o600)
+    node.write(collector={"logs": [str(log)]})
+    collector = own_parts.start(Collector(node, enter=[*AS_UNIT, *capabilities()]))
+    wait_collected(node)
+    assert collector.stop() == 0
+    collector.start()
+    wait_collected(node)
+
+
+def test_queues_of_a_pattern(node, own_parts):
+    """Queues in a folder that is closed to the account: they are found by the same right by which they are read."""
+    folder = node.postfix.folder / "spool"
+    queue = folder / "q1"
+    queue.mkdir(parents=True)
+    (queue / "qf5AB3CD000001").write_text("V8\nT1700000000\nN1\nS<a@example.org>\nRPFD:<b@example.org>\n.\n")
+    os.chmod(folder, 0o700)
+    config = node.postfix.folder / "sendmail.cf"
+    config.write_text(f"O QueueDirectory={folder}/q*\n")
+    node.write(mta={"kind": "sendmail", "config": str(config)})
+    own_parts.start(Collector(node, enter=[*AS_UNIT, *capabilities()]))
+    series = metric("queue_messages", queue="mqueue")
+    values = wait_until(lambda: next((seen for seen in [node.milterscope.dump().values] if series in seen), None), "the queue is scanned")
+    assert values[series] == 1

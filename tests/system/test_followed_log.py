@@ -19,6 +19,7 @@ LINES = [line for log in sorted(TOP.glob("tests/data/postfix-*.log")) for line i
 LEAST = 20000  # lines
 PIECES = 60
 LINES_TOTAL = metric("log_lines_total")
+SUCCESS = metric("collector_success", collector="log")
 EVENTS = ("killed", "stopped", "renamed", "renamed while nobody reads", "nothing")
 
 
@@ -89,6 +90,10 @@ def wait_seen(site):
     wait_until(lambda: site.milterscope.dump().values.get(metric("observable", part="delivery_log")) == 1, "the log is read")
 
 
+def wait_success(site, success):
+    wait_until(lambda: site.milterscope.dump().values.get(SUCCESS) == success, f"the log is read: {success}")
+
+
 def test_whatever_happens(own_parts, seed):
     site = followed(own_parts, "whatever")
     site.log.write(b"")
@@ -138,6 +143,45 @@ def test_not_before(own_parts, seed):
     wait_seen(site)
     site.log.write(b"".join(random.choices(LINES, k=500)))
     check_whole(site)
+
+
+def test_read_elsewhere(own_parts, seed):
+    """Where the log is read in another place for a while, as `auto` may do it, what was read there is not read again in the first one."""
+    site = followed(own_parts, "elsewhere")
+    other = Log(site.folder.disk / "other.log")
+    whole = 0
+    for place, lines in ((site.log, 300), (other, 300), (site.log, 500)):
+        for log in (site.log, other):
+            log.write(b"")
+        site.write(collector={"logs": [str(place.path)]}, mta={"kind": "postfix"})
+        collector = own_parts.start(Collector(site))
+        wait_seen(site)
+        data = b"".join(random.choices(LINES, k=lines))
+        whole += data.count(b"\n")
+        for log in (site.log, other):
+            log.write(data)
+        wait_until(lambda: lines_of(site) >= whole, lambda: f"{whole} lines are counted; it is {lines_of(site)}")
+        assert collector.stop() == 0
+    assert lines_of(site) == whole
+
+
+def test_saving_fails(own_parts, seed):
+    """A disk that takes nothing is said once, and fails the collector until it takes something again."""
+    site = followed(own_parts, "unsaved")
+    site.log.write(b"")
+    collector = own_parts.start(Collector(site))
+    wait_seen(site)
+    hindrance = site.state_directory / "log.json.new"
+    hindrance.mkdir()
+    site.log.write(random.choice(LINES))
+    wait_success(site, 0)
+    for _ in range(3):
+        site.log.write(random.choice(LINES))
+        wait_read(site)
+        assert site.milterscope.dump().values[SUCCESS] == 0
+    hindrance.rmdir()
+    wait_success(site, 1)
+    assert collector.logs()[0].read_text().count("log.json cannot be written") == 1
 
 
 def test_truncated(own_parts, seed):

@@ -245,13 +245,26 @@ static void test_no_folder(void **state)
     assert_non_null(strstr(stage.failure.text, "journal"));
 }
 
+/* A host without a journal, or with one that we may not read: that is said, and is not a log in which nothing happens. */
+static void test_no_files(void **state)
+{
+    struct log_entry entry;
+    (void)state;
+    if (system("ls /run/log/journal/*/*.journal /var/log/journal/*/*.journal >ls.log 2>&1; grep -q '^/' ls.log") == 0)
+        skip();
+    source = log_journal_open(NULL, &stage.failure);
+    assert_non_null(source);
+    assert_int_equal(take(&entry), log_next_failed);
+    assert_non_null(strstr(stage.failure.text, "systemd-journal"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_fields),     TEST(test_positions), TEST(test_empty),     TEST(test_vacuumed),
-        TEST(test_suppressed), TEST(test_hostile),   TEST(test_no_folder),
+        TEST(test_suppressed), TEST(test_hostile),   TEST(test_no_folder), TEST(test_no_files),
     };
     if (!find_writer())
         print_message("no systemd-journal-remote; scripts/unpack-servers journal\n");

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +17,18 @@ static char folder[64];
 static struct failure failure, warning;
 static struct tally node;
 static _Atomic uint64_t node_totals[total_COUNT];
+
+static unsigned synced_files, synced_folders;
+
+/* In place of libc's: what a power failure cannot take away any more. */
+int fsync(int fd)
+{
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    synced_files += S_ISREG(status.st_mode);
+    synced_folders += S_ISDIR(status.st_mode);
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static void in(const char *command)
 {
@@ -85,6 +99,22 @@ static void test_kill(void **state)
     assert_int_equal(log_store_id(store)[0], id);
     assert_int_equal(total_of(store), 5);
     expect_position(store, "100");
+    log_store_close(store);
+}
+
+/* What cannot be kept is not seen: after a kill it would be gone, and what is shown would step back. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    count(store, 5, "100");
+    in("mkdir run/log.json.new");
+    assert_false(log_store_commit(store, &node, &failure));
+    assert_non_null(strstr(failure.text, "run/log.json cannot be written: Is a directory"));
+    assert_int_equal(atomic_load(&node_totals[SERIES_0(bounces_sent_total)]), 0);
+    in("rmdir run/log.json.new");
+    assert_true(log_store_commit(store, &node, &failure));
+    assert_int_equal(atomic_load(&node_totals[SERIES_0(bounces_sent_total)]), 5);
     log_store_close(store);
 }
 
@@ -191,15 +221,32 @@ static void test_unmarked(void **state)
     log_store_close(store);
 }
 
+/* A rename that is not on the disk yet could bring back the file before it, with its mark of a clean stop. */
+static void test_on_the_disk(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    synced_files = synced_folders = 0;
+    assert_true(log_store_save(store, false, &failure));
+    assert_int_equal(synced_files, 1);
+    assert_int_equal(synced_folders, 1);
+    assert_true(log_store_commit(store, &node, &failure)); /* on tmpfs: nothing is waited for */
+    assert_int_equal(synced_files, 1);
+    assert_int_equal(synced_folders, 1);
+    log_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_kill, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_room, begin, end),
         cmocka_unit_test_setup_teardown(test_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_clean_stop, begin, end),
         cmocka_unit_test_setup_teardown(test_not_whole, begin, end),
         cmocka_unit_test_setup_teardown(test_values, begin, end),
         cmocka_unit_test_setup_teardown(test_unmarked, begin, end),
+        cmocka_unit_test_setup_teardown(test_on_the_disk, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
