@@ -1,5 +1,5 @@
 /* The collector `mta` by itself, for tests that cannot wait a minute: a run for each line on standard input. Prints the gauges that are
- * there, as the catalogue names them, the version of the MTA, and an empty line.
+ * there, as the catalogue names them, the version of the MTA, and an empty line; at the start an empty line alone.
  *
  *   mta-check CONFIGURATION */
 #include "conf/lib/options.h"
@@ -31,6 +31,8 @@ int main(int argc, char **argv)
     }
     form_fresh(&tally);
     void *self = collect_mta.open(&settings, &tally, &failure);
+    printf("\n"); /* the configuration has been read */
+    fflush(stdout);
     while (self != NULL && fgets(line, sizeof line, stdin) != NULL) {
         if (!collect_mta.run(self, &failure))
             printf("failure: %s\n", failure.text);

@@ -32,6 +32,7 @@ class MtaChecks:
         self.program = subprocess.Popen(self.words, stdin=pipe, stdout=pipe, text=True)
         self.guard = threading.Timer(10 * GENEROUS, self.program.kill)
         self.guard.start()
+        assert self.program.stdout.readline() == "\n", "it does not start"
         return self
 
     def run(self):

@@ -71,14 +71,17 @@ def test_everything_is_there(scope, postfix, redis):
     assert gauge(redis, scope, "tally_persistent") == gauge(redis, scope, "filter_up") == 1
 
 
+LIVES = {"meta": WEEK, "counters": WEEK, "gauges": 60, "history": 2 * WEEK}  # seconds
+
+
 def test_how_long_keys_live(scope, redis):
     in_step(redis, scope)
     site = scope.site
     keys = redis.command("KEYS", f"ms1:{{{site.instance}}}:*")
     of_an_hour = [key for key in keys if key.startswith((site.key("top:"), site.key("distinct:")))]
-    assert sorted(set(keys) - set(of_an_hour)) == sorted(site.key(name) for name in ("meta", "counters", "gauges"))
+    assert sorted(set(keys) - set(of_an_hour)) == sorted(site.key(name) for name in LIVES)
     assert all(0 < int(redis.command("TTL", key)[0]) <= DAY for key in of_an_hour)
-    for name, seconds in (("meta", WEEK), ("counters", WEEK), ("gauges", 60)):
+    for name, seconds in LIVES.items():
         assert seconds - 50 <= int(redis.command("TTL", site.key(name))[0]) <= seconds
     now = int(redis.command("TIME")[0])
     assert now - 50 <= float(redis.command("ZSCORE", "ms1:instances", site.instance)[0]) <= now + 1

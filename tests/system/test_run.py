@@ -21,7 +21,7 @@ class Run:
         self.http, self.smtp = free_port(), free_port()
         own = {"BUILD": BUILD, "RUN_DIR": self.folder, "HTTP_PORT": self.http, "SMTP_PORT": self.smtp}
         self.log = folder.disk / "run.log"
-        self.command = ["env", *(f"{name}={value}" for name, value in (own | variables).items()), str(SCRIPTS / "run")]
+        self.command = ["env", "--default-signal=INT", *(f"{name}={value}" for name, value in (own | variables).items()), str(SCRIPTS / "run")]
 
     def __enter__(self):
         self.process = Process(self.command, self.log)
