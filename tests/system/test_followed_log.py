@@ -146,7 +146,7 @@ def test_not_before(own_parts, seed):
 
 
 def test_read_elsewhere(own_parts, seed):
-    """Where the log is read in another place for a while, as `auto` may do it, what was read there is not read again in the first one."""
+    """Where the log is read in another place for a while, as `auto` may do it, that part is not read again."""
     site = followed(own_parts, "elsewhere")
     other = Log(site.folder.disk / "other.log")
     whole = 0
