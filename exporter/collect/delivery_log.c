@@ -5,6 +5,7 @@
 #include "exporter/collect/log_count.h"
 #include "exporter/collect/log_source.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +27,9 @@ struct place {
     char name[SETTINGS_PATH_MAX];
     enum log_exim_file exim_file; /* by its name, as Exim calls them */
     struct log_source *source;    /* NULL: cannot be opened, and is tried again */
+    bool failed;                  /* in this run, and is opened anew in the next */
+    bool is_there;                /* it was, once: a file that never was may be a name that is misspelt */
+    bool is_awaited;              /* and that was said */
 };
 
 struct delivery_log {
@@ -88,6 +92,19 @@ static void take(struct delivery_log *self, const struct log_entry *entry)
                                                           .message = {entry->text, entry->length}});
 }
 
+/* Is there a log in which nothing may just not have happened? What appears later is read from its beginning. */
+static bool is_there(struct place *place)
+{
+    if (place->is_there)
+        return true;
+    place->is_there = strcmp(place->name, LOG_JOURNAL) == 0 ||
+                      faccessat(AT_FDCWD, place->name, F_OK, AT_EACCESS) == 0 || errno == EACCES;
+    if (!place->is_there && !place->is_awaited)
+        log_info("log: %s is not there yet; it is read from its beginning once it is", place->name);
+    place->is_awaited = !place->is_there;
+    return place->is_there;
+}
+
 /* Takes what there is until then; *lines grows with them. */
 static bool read_place(struct delivery_log *self, struct place *place, int64_t until_ms, uint64_t *lines,
                        struct failure *failure)
@@ -95,6 +112,7 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
     struct log_entry entry;
     if (place->source == NULL)
         place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
+    place->failed = place->source == NULL;
     if (place->source == NULL)
         return false;
     self->counter.memory->exim.file = place->exim_file;
@@ -102,8 +120,10 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
         enum log_next next = log_source_next(place->source, &entry, failure);
         if (next == log_next_none)
             return true;
-        if (next == log_next_failed)
+        if (next == log_next_failed) {
+            place->failed = true;
             return false;
+        }
         if (next == log_next_entry) {
             take(self, &entry);
             ++*lines;
@@ -128,6 +148,15 @@ static bool keep_position(struct delivery_log *self, const struct place *place, 
     self->uncommitted = self->unsaved = true;
     return log_store_set_position(store, place->name, position) ||
            fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
+}
+
+/* A journal that cannot be read may be another one by now. */
+static void open_anew(struct place *place)
+{
+    if (place->failed && place->source != NULL) {
+        log_source_close(place->source);
+        place->source = NULL;
+    }
 }
 
 /* ---- a run ---- */
@@ -178,7 +207,7 @@ static bool run(void *context, struct failure *failure)
     struct delivery_log *self = context;
     int64_t until_ms = tally_clock_ms() + RUN_MS;
     uint64_t lines = 0;
-    size_t well = 0;
+    size_t well = 0, there = 0;
     bool good = true;
     self->is_behind = false;
     self->counter.clock.now_us = now_us();
@@ -186,7 +215,11 @@ static bool run(void *context, struct failure *failure)
         well += read_place(self, &self->places[i], until_ms, &lines, failure);
     for (size_t i = 0; i < self->count; i++)
         good = keep_position(self, &self->places[i], failure) && good;
-    show_parts(self, well > 0);
+    for (size_t i = 0; i < self->count; i++) {
+        there += !self->places[i].failed && is_there(&self->places[i]);
+        open_anew(&self->places[i]);
+    }
+    show_parts(self, there > 0);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
     good = good && !self->uncommitted;

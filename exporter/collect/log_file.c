@@ -92,7 +92,7 @@ static uint64_t end_of_lines(int fd, uint64_t size)
 static bool begin_at_end(struct log_file *self)
 {
     struct stat status;
-    int fd = open(self->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = log_position_open_file(AT_FDCWD, self->path);
     if (fd < 0)
         return errno == ENOENT;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -234,7 +234,7 @@ static enum rotation look_around(struct log_file *self, struct log_entry *entry)
 /* One that is not there is waited for; so is one in which nothing is. */
 static enum log_next no_file(const struct log_file *self, struct failure *failure)
 {
-    int fd = open(self->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* access(2) leaves out our capabilities */
+    int fd = log_position_open_file(AT_FDCWD, self->path); /* access(2) leaves out our capabilities */
     if (fd >= 0)
         close(fd);
     if (fd >= 0 || errno == ENOENT)

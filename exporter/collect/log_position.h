@@ -32,6 +32,9 @@ void log_position_take_fingerprint(struct log_position *position, int fd);
 /* Does the file begin as the one of the position did? Where that is not known: is it the same file? */
 bool log_position_fits(const struct log_position *position, int fd, const struct stat *status);
 
+/* Opens a log for reading, `name` as for openat(2). Not through a link that somebody else than root has made: EACCES. -1 with errno. */
+int log_position_open_file(int folder, const char *name);
+
 /* Opens the file that the position is in, be it `path` or one that a rotation has made of it; -1: there is none. */
 int log_position_open(const struct log_position *position, const char *path);
 

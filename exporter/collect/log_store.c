@@ -1,6 +1,6 @@
-/* The file log.json, in run_directory and state_directory: {"id", "boot", "clean", "positions": {source: position}, "totals": {series:
- * number}}. By names, so that another version takes over what it knows. Beside it log.memory, as it lies in memory, with a checksum over itself and
- * the version. */
+/* The file log.json, in run_directory and state_directory: {"id", "boot", "clean", "memory", "positions": {source: position}, "totals":
+ * {series: number}}. By names, so that another version takes over what it knows. Beside it log.memory, as it lies in memory, which is
+ * believed if its checksum, over itself and the catalogue of the build, is the one that log.json names. */
 #include "exporter/collect/log_store.h"
 
 #include "conf/lib/fnv1a.h"
@@ -28,7 +28,8 @@ struct log_store {
     json_t *positions;
     void *memory; /* of the parsers, of which nothing that is counted depends for long; NULL: not asked for */
     size_t memory_bytes;
-    bool from_disk; /* what was taken over is what the disk held */
+    uint64_t memory_checksum; /* of the one that goes with what was taken over; 0: none does */
+    bool from_disk;           /* what was taken over is what the disk held */
 };
 
 /* ---- reading ---- */
@@ -86,6 +87,12 @@ static void new_id(uint64_t id[2])
     }
 }
 
+static const char *text_in(json_t *file, const char *name)
+{
+    const char *text = json_string_value(json_object_get(file, name));
+    return text == NULL ? "" : text;
+}
+
 /* The file of this boot has it all. The one on the disk has, if it was a clean stop; else its positions alone are of use. */
 static void inherit(struct log_store *store, struct failure *warning)
 {
@@ -94,6 +101,7 @@ static void inherit(struct log_store *store, struct failure *warning)
     json_t *from = is_of_boot(run) ? run : saved;
     bool whole = from != NULL && (from == run || json_is_true(json_object_get(from, "clean")));
     store->from_disk = from == saved;
+    store->memory_checksum = strtoull(text_in(from, "memory"), NULL, 16);
     if (from != NULL)
         store->positions = json_incref(json_object_get(from, "positions"));
     if (whole) {
@@ -187,22 +195,19 @@ bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void
 
 static uint64_t checksum_of(const void *memory, size_t bytes)
 {
-    uint64_t hash = fnv1a(FNV1A_BEGINS, MILTERSCOPE_VERSION, sizeof MILTERSCOPE_VERSION);
+    uint64_t build = catalogue_hash(), hash = fnv1a(FNV1A_BEGINS, &build, sizeof build);
+    hash = fnv1a(hash, MILTERSCOPE_VERSION, sizeof MILTERSCOPE_VERSION);
     return fnv1a(hash, memory, bytes);
 }
 
-/* Leaves *memory as it is where the file is not whole. */
-static void load_memory(const char *directory, void *memory, size_t bytes)
+/* Leaves *memory as it is where the file is not the one with this checksum. */
+static void load_memory(const char *directory, uint64_t checksum, void *memory, size_t bytes)
 {
-    char path[PATH_MAX], *content = malloc(bytes + sizeof(uint64_t) + 1);
-    uint64_t checksum;
+    char path[PATH_MAX], *content = malloc(bytes + 1);
     snprintf(path, sizeof path, "%s/%s", directory, MEMORY_NAME);
     int fd = content == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && read(fd, content, bytes + sizeof checksum + 1) == (ssize_t)(bytes + sizeof checksum)) {
-        memcpy(&checksum, content + bytes, sizeof checksum);
-        if (checksum == checksum_of(content, bytes))
-            memcpy(memory, content, bytes);
-    }
+    if (fd >= 0 && read(fd, content, bytes + 1) == (ssize_t)bytes && checksum == checksum_of(content, bytes))
+        memcpy(memory, content, bytes);
     if (fd >= 0)
         close(fd);
     free(content);
@@ -215,8 +220,8 @@ void *log_store_memory(struct log_store *store, size_t bytes)
     store->memory = calloc(1, bytes);
     store->memory_bytes = bytes;
     if (store->memory != NULL)
-        load_memory(store->from_disk ? store->settings->state_directory : store->settings->run_directory, store->memory,
-                    bytes);
+        load_memory(store->from_disk ? store->settings->state_directory : store->settings->run_directory,
+                    store->memory_checksum, store->memory, bytes);
     return store->memory;
 }
 
@@ -239,13 +244,14 @@ static json_t *totals_of(const struct log_store *store)
     return totals;
 }
 
-static char *text_of(const struct log_store *store, bool clean)
+static char *text_of(const struct log_store *store, bool clean, uint64_t checksum)
 {
-    char id[33], boot[40];
+    char id[33], boot[40], memory[17];
     snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, store->id[0], store->id[1]);
+    snprintf(memory, sizeof memory, "%016" PRIx64, checksum);
     tally_file_boot_id(boot);
-    json_t *file = json_pack("{ss ss sb sO so*}", "id", id, "boot", boot, "clean", clean, "positions", store->positions,
-                             "totals", totals_of(store));
+    json_t *file = json_pack("{ss ss sb ss sO so*}", "id", id, "boot", boot, "clean", clean, "memory", memory,
+                             "positions", store->positions, "totals", totals_of(store));
     char *text = file == NULL || json_object_get(file, "totals") == NULL ? NULL : json_dumps(file, JSON_INDENT(1));
     json_decref(file);
     return text;
@@ -290,15 +296,16 @@ static bool replace_file(const char *directory, const char *name, const struct i
     return true;
 }
 
-/* The memory first: that it is behind or ahead by some lines does hardly any harm. */
+/* The memory first: after a kill between the two it is not the one that is named, and is as none. */
 static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
                     struct failure *failure)
 {
-    uint64_t checksum = store->memory == NULL ? 0 : checksum_of(store->memory, store->memory_bytes);
-    const struct iovec memory[] = {{store->memory, store->memory_bytes}, {&checksum, sizeof checksum}};
-    if (store->memory != NULL && !replace_file(directory, MEMORY_NAME, memory, 2, to_disk, failure))
+    bool has_memory = store->memory != NULL;
+    uint64_t checksum = has_memory ? checksum_of(store->memory, store->memory_bytes) : store->memory_checksum;
+    const struct iovec memory = {store->memory, store->memory_bytes};
+    if (has_memory && !replace_file(directory, MEMORY_NAME, &memory, 1, to_disk, failure))
         return false;
-    char *text = text_of(store, clean);
+    char *text = text_of(store, clean, checksum);
     if (text == NULL)
         return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
     bool good = replace_file(directory, FILE_NAME, &(struct iovec){text, strlen(text)}, 1, to_disk, failure);

@@ -22,7 +22,7 @@ static const struct sum {
 static const struct gauges {
     unsigned first, last;
 } gauges[] = {{gauge_queue_messages, gauge_queue_messages_LAST},
-              {gauge_smtp_sockets + socket_established, gauge_smtp_sockets + socket_established}};
+              {gauge_smtp_sockets + (unsigned)socket_established, gauge_smtp_sockets + (unsigned)socket_established}};
 
 enum {
     FIXED = 10, /* EVALSHA sha 2 key key and five of the script's */

@@ -14,17 +14,25 @@ static void print_unknown(void *context, const char *name, uint64_t value)
 }
 
 /* What the collector counted, where there is one. */
-static void add_node(const struct settings *settings, struct snapshot *snapshot)
+static bool add_node(const struct settings *settings, struct snapshot *snapshot)
 {
     struct failure failure;
     struct snapshot node;
     struct tally_view *view = tally_view_open_node(settings->run_directory, &failure);
-    if (view != NULL && tally_view_read(view, &node))
+    bool read = view != NULL && tally_view_read(view, &node);
+    if (read)
         snapshot_add_node(snapshot, &node);
     if (view == NULL && failure.status != EX_NOINPUT)
         fprintf(stderr, "milterscope: %s\n", failure.text);
     if (view != NULL)
         tally_view_close(view);
+    return read;
+}
+
+static bool print(const struct snapshot *snapshot)
+{
+    exposition_write(stdout, exposition_text, &(struct exposition_part){NULL, snapshot}, 1);
+    return fflush(stdout) == 0;
 }
 
 int dump(const struct settings *settings)
@@ -34,6 +42,9 @@ int dump(const struct settings *settings)
     struct tally_view *view = tally_view_open(settings->run_directory, &run_failure);
     if (view == NULL && (view = tally_view_open(settings->state_directory, &copy_failure)) != NULL)
         fprintf(stderr, "milterscope: %s; these are the totals of the last copy\n", run_failure.text);
+    snapshot_clear(&snapshot);
+    if (view == NULL && add_node(settings, &snapshot)) /* only a collector runs here */
+        return print(&snapshot) ? EX_OK : EX_IOERR;
     if (view == NULL) {
         fprintf(stderr, "milterscope: no tally to print: %s; %s\n", run_failure.text, copy_failure.text);
         return EX_NOINPUT;

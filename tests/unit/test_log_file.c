@@ -646,6 +646,30 @@ static void test_positions(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
+/* A link of root's leads to the log; one of anybody else's could lead to what only we may read. */
+static void test_links(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    append("elsewhere", "1\n");
+    assert_int_equal(symlink("elsewhere", "mail.log"), 0);
+    open_at("");
+    expect_line("1");
+    log_source_close(source);
+    source = NULL;
+    assert_int_equal(lchown("mail.log", 65534, 65534), 0);
+    struct failure failure;
+    struct log_entry entry;
+    source = log_source_open(path, "", &failure);
+    assert_non_null(source);
+    assert_int_equal(log_source_next(source, &entry, &failure), log_next_failed);
+    assert_non_null(strstr(failure.text, "Permission denied"));
+    log_source_close(source);
+    source = log_source_open(path, NULL, &failure);
+    assert_null(source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -668,6 +692,7 @@ int main(void)
         TEST(test_copy_of_rotated),
         TEST(test_first_start_after_rotation),
         TEST(test_hole),
+        TEST(test_links),
         TEST(test_any_renames),
         TEST(test_any_copies),
         TEST(test_positions),
