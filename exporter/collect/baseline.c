@@ -117,7 +117,7 @@ static void add_all(struct baseline *self, int64_t now, int64_t now_ms)
         if (messages != GAUGE_ABSENT)
             baseline_add(&self->signals[queue], hour, messages);
     }
-    int64_t sockets = gauge(self, (unsigned)gauge_smtp_sockets + socket_established);
+    int64_t sockets = gauge(self, (unsigned)gauge_smtp_sockets + (unsigned)socket_established);
     if (sockets != GAUGE_ABSENT)
         baseline_add(&self->signals[signal_sockets], hour, sockets);
     add_rates(self, hour, now_ms);

@@ -68,7 +68,7 @@ def test_is_seen_everywhere(node):
     wait_in_redis(node, notices="7", runs="1", id=BEFORE["id"])
     assert node.milterscope.dump().values[NOTICES] == 7
     now = saved(node)
-    assert now == {**BEFORE, "clean": False, "boot": now["boot"], "positions": now["positions"]}
+    assert now == {**BEFORE, "clean": False, **{name: now[name] for name in ("boot", "positions", "memory")}}
 
 
 def test_a_second_one_does_not_start(node):

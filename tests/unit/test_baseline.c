@@ -99,15 +99,15 @@ static void test_node(void **state)
     (void)state;
     set_queue(queue_deferred, 42);
     set_queue(queue_own_7, 0);
-    tally_gauge_set(&stage.tally, (unsigned)gauge_smtp_sockets + socket_established, 5);
-    tally_gauge_set(&stage.tally, (unsigned)gauge_smtp_sockets + socket_syn_recv, 500);
+    tally_gauge_set(&stage.tally, (unsigned)gauge_smtp_sockets + (unsigned)socket_established, 5);
+    tally_gauge_set(&stage.tally, (unsigned)gauge_smtp_sockets + (unsigned)socket_syn_recv, 500);
     run_good();
     assert_int_equal(last_sample(signal_deferred), 42);
     assert_int_equal(last_sample(signal_own_7), 0);
     assert_int_equal(last_sample(signal_sockets), 5);
     assert_int_equal(samples(signal_incoming), 0);
     assert_int_equal(samples(signal_messages), 0);
-    tally_gauge_set(&stage.tally, (unsigned)gauge_queue_messages + queue_deferred, GAUGE_ABSENT);
+    tally_gauge_set(&stage.tally, (unsigned)gauge_queue_messages + (unsigned)queue_deferred, GAUGE_ABSENT);
     pass(MINUTE);
     run_good();
     assert_int_equal(samples(signal_deferred), 1);
@@ -276,8 +276,8 @@ static void test_twenty_days_and_restarts(void **state)
             expect_hold();
     }
     assert_gauge(baseline_median, signal_active, GAUGE_ABSENT);
-    assert_true(stage_gauge(gauge_baseline_median + signal_own_0) > 125 * 1000000);
-    assert_true(stage_gauge(gauge_baseline_p95 + signal_own_0) > 150 * 1000000);
+    assert_true(stage_gauge(gauge_baseline_median + (unsigned)signal_own_0) > 125 * 1000000);
+    assert_true(stage_gauge(gauge_baseline_p95 + (unsigned)signal_own_0) > 150 * 1000000);
 }
 
 /* The operator's queues are known by their names, wherever they stand. */
@@ -291,7 +291,7 @@ static void test_names(void **state)
     restart();
     run_good();
     assert_gauge(baseline_median, signal_own_0, GAUGE_ABSENT);
-    assert_true(stage_gauge(gauge_baseline_median + signal_own_1) > 125 * 1000000);
+    assert_true(stage_gauge(gauge_baseline_median + (unsigned)signal_own_1) > 125 * 1000000);
     name_queues("other", NULL);
     restart();
     run_good();

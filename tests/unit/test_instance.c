@@ -166,7 +166,7 @@ static void test_values(void **state)
     assert_true(instance.values.has_totals);
     assert_int_equal(instance.values.totals[SERIES_0(push_total)], 17);
     assert_int_equal(instance.values.gauges[gauge_sessions_active], -1);
-    assert_int_equal(instance.values.gauges[(unsigned)gauge_redis_up + program_pusher], 1);
+    assert_int_equal(instance.values.gauges[(unsigned)gauge_redis_up + (unsigned)program_pusher], 1);
     assert_int_equal(instance.values.gauges[gauge_filter_up], GAUGE_ABSENT);
     assert_int_equal(instance.dropped, 0);
 }
@@ -210,8 +210,8 @@ static void test_of_the_exporter(void **state)
     assert_true(take(META NONE "*8\r\n" EXPORTER_UP "$1\r\n1\r\n$14\r\nmilterscope_up\r\n$1\r\n1\r\n"
                                "$23\r\nmilterscope_instance_up\r\n$1\r\n1\r\n" PUSHER_UP "$1\r\n0\r\n" AFTER));
     assert_int_equal(instance.dropped, 3);
-    assert_int_equal(instance.values.gauges[(unsigned)gauge_redis_up + program_exporter], GAUGE_ABSENT);
-    assert_int_equal(instance.values.gauges[(unsigned)gauge_redis_up + program_pusher], 0);
+    assert_int_equal(instance.values.gauges[(unsigned)gauge_redis_up + (unsigned)program_exporter], GAUGE_ABSENT);
+    assert_int_equal(instance.values.gauges[(unsigned)gauge_redis_up + (unsigned)program_pusher], 0);
     assert_int_equal(instance.values.gauges[gauge_up], GAUGE_ABSENT);
     assert_int_equal(instance.values.gauges[gauge_instance_up], GAUGE_ABSENT);
 }

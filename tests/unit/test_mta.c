@@ -65,12 +65,12 @@ static void test_run(void **state)
     }
     assert_int_equal(gauge(gauge_mta_up + COUNT), GAUGE_ABSENT); /* no listener */
     assert_string_equal(mta_version(self), "8.17.1.9");
-    assert_int_equal(gauge(gauge_mta_info + server_sendmail), 1);
-    assert_int_equal(gauge(gauge_mta_info + server_postfix), GAUGE_ABSENT);
+    assert_int_equal(gauge(gauge_mta_info + (unsigned)server_sendmail), 1);
+    assert_int_equal(gauge(gauge_mta_info + (unsigned)server_postfix), GAUGE_ABSENT);
 
     assert_true(collect_mta.run(self, &failure)); /* nobody is there any more; what it was is known still */
     assert_int_equal(gauge(gauge_mta_up + SILENT), 0);
-    assert_int_equal(gauge(gauge_mta_info + server_sendmail), 1);
+    assert_int_equal(gauge(gauge_mta_info + (unsigned)server_sendmail), 1);
     collect_mta.close(self);
 }
 

@@ -121,8 +121,8 @@ static void test_hidden(void **state)
 {
     (void)state;
     struct view *view = live_view();
-    view->values.gauges[gauge_observable + part_early_refusals] = 0;
-    view->values.gauges[gauge_observable + part_spam] = 0;
+    view->values.gauges[gauge_observable + (unsigned)part_early_refusals] = 0;
+    view->values.gauges[gauge_observable + (unsigned)part_spam] = 0;
     view->values.totals[SERIES_2(rejects_total, class_policy, reply_5xx)] = 7;
     write_page("sm1", view);
     expect("<tr><td>user_unknown</td><td class=zero>0</td><td class=zero>0</td></tr>\n"
@@ -142,17 +142,17 @@ static void test_node(void **state)
     expect_not("Disk");
     expect_not("Listeners");
     expect_not("delivery");
-    values->gauges[gauge_queue_messages + queue_deferred] = 1234;
-    values->gauges[gauge_queue_oldest_seconds + queue_deferred] = INT64_C(90061) * 1000000;
-    values->gauges[gauge_queue_tried_messages + queue_deferred] = 77;
-    values->gauges[gauge_queue_messages + queue_own_0 + 1] = 0;
-    values->gauges[gauge_queue_oldest_seconds + queue_own_0 + 1] = INT64_C(125) * 1000000;
+    values->gauges[gauge_queue_messages + (unsigned)queue_deferred] = 1234;
+    values->gauges[gauge_queue_oldest_seconds + (unsigned)queue_deferred] = INT64_C(90061) * 1000000;
+    values->gauges[gauge_queue_tried_messages + (unsigned)queue_deferred] = 77;
+    values->gauges[gauge_queue_messages + (unsigned)queue_own_0 + 1] = 0;
+    values->gauges[gauge_queue_oldest_seconds + (unsigned)queue_own_0 + 1] = INT64_C(125) * 1000000;
     strcpy(values->places.names[places_queue + 1], "mqueue<in");
     values->gauges[gauge_mta_up] = 1;
     values->gauges[gauge_milter_attached] = 0;
     strcpy(values->places.names[places_listener], "127.0.0.1:25");
-    values->gauges[gauge_filesystem_free_bytes + filesystem_state] = INT64_C(1536) << 20;
-    values->gauges[gauge_filesystem_size_bytes + filesystem_state] = 1000;
+    values->gauges[gauge_filesystem_free_bytes + (unsigned)filesystem_state] = INT64_C(1536) << 20;
+    values->gauges[gauge_filesystem_size_bytes + (unsigned)filesystem_state] = 1000;
     write_page("mx1", view);
     expect("<h2>Queues</h2>\n<table>\n<tr><th>queue</th><th>messages</th><th>oldest</th><th>tried in vain</th>"
            "<th>bounces</th></tr>\n"
@@ -183,8 +183,8 @@ static void test_fleet_queued(void **state)
         snapshot_clear(&fleet->rows[i].values);
         fleet->rows[i].values.has_totals = true;
     }
-    fleet->rows[0].values.gauges[gauge_queue_messages + queue_deferred] = 40;
-    fleet->rows[0].values.gauges[gauge_queue_messages + queue_active] = 2;
+    fleet->rows[0].values.gauges[gauge_queue_messages + (unsigned)queue_deferred] = 40;
+    fleet->rows[0].values.gauges[gauge_queue_messages + (unsigned)queue_active] = 2;
     view->is_fleet = true;
     view->fleet = fleet;
     write_page("", view);

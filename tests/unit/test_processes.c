@@ -149,7 +149,7 @@ static void test_counts(void **state)
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
     int64_t age = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - 20000 * (1000000 / sysconf(_SC_CLK_TCK));
-    int64_t found = stage_gauge((unsigned)gauge_process_oldest_seconds + role_smtpd);
+    int64_t found = stage_gauge((unsigned)gauge_process_oldest_seconds + (unsigned)role_smtpd);
     assert_true(age < 0 || (found <= age && found > age - 60 * 1000000));
 }
 
@@ -212,7 +212,7 @@ static void test_this_proc(void **state)
         assert_gauge(processes, role_own_0, left);
         if (left == 0)
             break;
-        int64_t age = stage_gauge((unsigned)gauge_process_oldest_seconds + role_own_0);
+        int64_t age = stage_gauge((unsigned)gauge_process_oldest_seconds + (unsigned)role_own_0);
         assert_in_range(age, 0, 600 * 1000000);
         kill(children[left - 1], SIGKILL);
         siginfo_t info;

@@ -270,8 +270,8 @@ static void test_collector(void **state)
     assert_true(collect_sockets.run(self, &stage.failure));
     for (unsigned i = 0; i < socket_COUNT; i++)
         assert_true(stage_gauge((unsigned)gauge_smtp_sockets + i) >= 0);
-    assert_in_range(stage_gauge((unsigned)gauge_smtp_sockets + socket_established), before[socket_established] + 1,
-                    before[socket_established] + 1000);
+    assert_in_range(stage_gauge((unsigned)gauge_smtp_sockets + (unsigned)socket_established),
+                    before[socket_established] + 1, before[socket_established] + 1000);
     assert_in_range(collect_sockets.pause_ms(self), 15000, 15000 * 50);
     collect_sockets.close(self);
     close(pair.client);

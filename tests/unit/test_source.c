@@ -214,13 +214,13 @@ static void test_longer_push_interval(void **state)
     source_reload(source, &slow, false);
     expect(TALLY_HAS, 7, "Redis", 1, 1, 0);
     assert_int_equal(reloads, 0);
-    assert_int_equal(gauge((unsigned)gauge_config_last_reload_successful + program_exporter), 0);
+    assert_int_equal(gauge((unsigned)gauge_config_last_reload_successful + (unsigned)program_exporter), 0);
     slow.read_at = 4712;
     source_reload(source, &slow, true);
     source_read(source, &view);
     assert_int_equal(reloads, 1);
-    assert_int_equal(gauge((unsigned)gauge_config_last_reload_successful + program_exporter), 1);
-    assert_int_equal(gauge((unsigned)gauge_config_last_reload_timestamp_seconds + program_exporter), 4712);
+    assert_int_equal(gauge((unsigned)gauge_config_last_reload_successful + (unsigned)program_exporter), 1);
+    assert_int_equal(gauge((unsigned)gauge_config_last_reload_timestamp_seconds + (unsigned)program_exporter), 4712);
 }
 
 static void test_of_another_tally(void **state)
@@ -263,14 +263,14 @@ static void test_about_ourselves(void **state)
     source_read(source, &view);
     assert_int_equal(gauge(gauge_process_open_fds), 9);
     assert_int_equal(gauge(gauge_process_max_fds), GAUGE_ABSENT);
-    assert_int_equal(gauge((unsigned)gauge_redis_up + program_exporter), 0);
-    assert_int_equal(gauge((unsigned)gauge_redis_up + program_pusher), GAUGE_ABSENT);
-    assert_int_equal(gauge((unsigned)gauge_config_last_reload_successful + program_exporter), 1);
-    assert_int_equal(gauge((unsigned)gauge_config_last_reload_timestamp_seconds + program_exporter), 4711);
+    assert_int_equal(gauge((unsigned)gauge_redis_up + (unsigned)program_exporter), 0);
+    assert_int_equal(gauge((unsigned)gauge_redis_up + (unsigned)program_pusher), GAUGE_ABSENT);
+    assert_int_equal(gauge((unsigned)gauge_config_last_reload_successful + (unsigned)program_exporter), 1);
+    assert_int_equal(gauge((unsigned)gauge_config_last_reload_timestamp_seconds + (unsigned)program_exporter), 4711);
     assert_in_range(gauge(gauge_scrape_seconds), 0, 60 * SECOND);
     found.complete = false;
     source_read(source, &view);
-    assert_int_equal(gauge((unsigned)gauge_redis_up + program_exporter), GAUGE_ABSENT);
+    assert_int_equal(gauge((unsigned)gauge_redis_up + (unsigned)program_exporter), GAUGE_ABSENT);
     assert_true(source_alive(source));
     reader_lives = false;
     assert_false(source_alive(source));
