@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from kit.accounts import needs_open_folder
 from kit.place import SCRIPTS, free_port, server_program
 from kit.process import run
 from kit.servers import START
@@ -56,6 +57,8 @@ class Exim:
             server_program("exim", "usr/sbin/exim4")
         except subprocess.CalledProcessError as error:
             pytest.skip(f"Exim is not to be had: {error}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        needs_open_folder(self.folder)
         self.start()
         return self
 

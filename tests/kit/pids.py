@@ -26,8 +26,8 @@ class Pids:
             why = self.holder.communicate()[1].splitlines() or [""]
             pytest.skip(f"no PID namespace is to be had here: {why[-1]}")
         self.first = int(Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children").read_text())
-        self.enter = ["nsenter", "--target", str(self.first), "--pid", "--mount", "--"]
-        self.see = ["nsenter", "--target", str(self.first), "--mount", "--"]
+        self.enter = ["nsenter", "--target", str(self.first), "--pid", "--mount", "--root", "--wd", "--"]
+        self.see = ["nsenter", "--target", str(self.first), "--mount", "--root", "--wd", "--"]
         return self
 
     def __exit__(self, *failure):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 import sendmailserver as server
+from kit.accounts import needs_open_folder
 from kit.mta_checks import ATTACHED, EXPIRY, FAILURE, UP, VERSION, MtaChecks, of
 from kit.network import Network
 from kit.place import server_program
@@ -280,6 +281,7 @@ def as_nobody(group):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_another_account(own_parts, scope, postfix):
     """In the group it can tell the filter; outside it says that it cannot, and looks at all else."""
+    needs_open_folder(own_parts.folder.disk)
     site = listening(scope.site, postfix.address)
     group = (site.run_directory / "mta-checks").stat().st_gid
     assert own_parts.start(MtaChecks(site, enter=as_nobody(group))).run()[of(ATTACHED)] == 1

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from kit.accounts import needs_open_folder
 from kit.place import free_port, server_program
 from kit.process import run
 from kit.programs import Collector, Milterscope
@@ -210,6 +211,7 @@ def small(own_parts, request):
 
 def test_without_rights(small, own_parts):
     """A sentence that can be acted on, and nothing where nothing is seen."""
+    needs_open_folder(own_parts.folder.disk)
     site = site_like(small, own_parts)
     for folder in (site.run_directory, site.state_directory, site.folder.tmpfs):
         os.chown(folder, 65534, 65534)

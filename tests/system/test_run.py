@@ -1,9 +1,10 @@
 """scripts/run, which is `make run` after the building: what it shows of its sample messages; nothing of it is left."""
 
+import contextlib
 import os
 import signal
-import subprocess
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from kit.metrics import Metrics
@@ -21,7 +22,8 @@ class Run:
         self.http, self.smtp = free_port(), free_port()
         own = {"BUILD": BUILD, "RUN_DIR": self.folder, "HTTP_PORT": self.http, "SMTP_PORT": self.smtp}
         self.log = folder.disk / "run.log"
-        self.command = ["env", "--default-signal=INT", *(f"{name}={value}" for name, value in (own | variables).items()), str(SCRIPTS / "run")]
+        settings = [f"{name}={value}" for name, value in (own | variables).items()]
+        self.command = ["env", "--default-signal=INT", *settings, str(SCRIPTS / "run")]
 
     def __enter__(self):
         self.process = Process(self.command, self.log)
@@ -55,8 +57,12 @@ class Run:
 
     def processes(self):
         """All that have its folder in their command line, but itself."""
-        found = subprocess.run(["pgrep", "-f", str(self.folder)], capture_output=True, text=True, check=False)
-        return [int(pid) for pid in found.stdout.split() if int(pid) != self.process.pid]
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if str(self.folder).encode() in path.read_bytes():
+                    found.append(int(path.parent.name))
+        return [pid for pid in found if pid != self.process.pid]
 
     def __exit__(self, *failure):
         self.process.stop(signal.SIGINT)
