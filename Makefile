@@ -99,7 +99,7 @@ unit: unit-tests
 unit-tests: $(UNIT_TESTS)
 
 # A unit test links every module but the mains; what it replaces it includes.
-MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c exporter/*/*.c)))
+MODULES = $(call object,$(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c exporter/*.c exporter/*/*.c)))
 $(BUILD)/libmodules.a: $(MODULES)
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -158,7 +158,7 @@ fuzz: fuzzers
 # Fuzzers are built whole with clang and its sanitizers, apart from everything else.
 fuzzers: $(FUZZERS)
 FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread
-$(BUILD)/fuzz/libfuzzed.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(wildcard conf/lib/*.c) $(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c exporter/*/*.c)))
+$(BUILD)/fuzz/libfuzzed.a: $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(wildcard conf/lib/*.c) $(filter-out %/main.c,$(wildcard milter/*.c milter/*/*.c exporter/*.c exporter/*/*.c)))
 	@rm -f $@
 	$(AR) rcs $@ $^
 $(BUILD)/fuzz/obj/%.o: %.c
@@ -202,7 +202,7 @@ fresh:
 	scripts/fresh trixie
 
 ## make format     clang-format over all C
-C_FILES = $(wildcard conf/lib/*.[ch] milter/*.[ch] milter/*/*.[ch] exporter/*/*.[ch] tests/*/*.[ch])
+C_FILES = $(wildcard conf/lib/*.[ch] milter/*.[ch] milter/*/*.[ch] exporter/*.[ch] exporter/*/*.[ch] tests/*/*.[ch])
 format:
 	clang-format -i $(C_FILES)
 

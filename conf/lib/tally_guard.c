@@ -13,17 +13,13 @@
 
 enum { PID_MOST = 1 << 22 }; /* Linux: proc(5), pid_max */
 
+enum { OF_TALLY, OF_OTHER, MAPS };
 static struct {
     char *start;
-    size_t bytes;
-} tally_map, other_map;
+    size_t bytes; /* 0: there is none */
+} maps[MAPS];
 static size_t page;
 static struct tally_header header; /* as it was */
-
-static bool is_in_other(const char *address)
-{
-    return other_map.start != NULL && address >= other_map.start && address < other_map.start + other_map.bytes;
-}
 
 /* mmap and memcpy are not in POSIX' list of async-signal-safe functions, but are so on Linux: a system call, and no state. */
 static void replace_page(int number, siginfo_t *info, void *context)
@@ -31,15 +27,17 @@ static void replace_page(int number, siginfo_t *info, void *context)
     int error = errno;
     char *address = info->si_addr;
     (void)context;
-    char *start = is_in_other(address) ? other_map.start : tally_map.start;
-    if (start == tally_map.start && (address < start || address >= start + tally_map.bytes)) {
+    int map = 0;
+    while (map < MAPS && (address < maps[map].start || address >= maps[map].start + maps[map].bytes))
+        map++;
+    if (map == MAPS) {
         signal(number, SIG_DFL); /* not ours: comes again when we return, and ends the process */
         return;
     }
-    char *at = start + (size_t)(address - start) / page * page;
+    char *at = maps[map].start + (size_t)(address - maps[map].start) / page * page;
     if (mmap(at, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         _exit(EX_OSERR);
-    if (at == tally_map.start)
+    if (at == maps[OF_TALLY].start)
         memcpy(at, &header, sizeof header);
     errno = error;
 }
@@ -47,8 +45,8 @@ static void replace_page(int number, siginfo_t *info, void *context)
 bool tally_guard(const struct tally *tally, struct failure *failure)
 {
     struct sigaction action = {.sa_sigaction = replace_page, .sa_flags = SA_SIGINFO | SA_RESTART};
-    tally_map.start = (char *)tally->header;
-    tally_map.bytes = tally->header->bytes;
+    maps[OF_TALLY].start = (char *)tally->header;
+    maps[OF_TALLY].bytes = tally->header->bytes;
     page = (size_t)sysconf(_SC_PAGESIZE);
     memcpy(&header, tally->header, sizeof header);
     return sigaction(SIGBUS, &action, NULL) == 0 ||
@@ -57,8 +55,8 @@ bool tally_guard(const struct tally *tally, struct failure *failure)
 
 void tally_guard_also(void *map, size_t bytes)
 {
-    other_map.bytes = bytes;
-    other_map.start = map;
+    maps[OF_OTHER].start = map;
+    maps[OF_OTHER].bytes = bytes;
 }
 
 bool tally_is_cut(const struct tally *tally)

@@ -2,6 +2,7 @@
 #include "exporter/collect/baseline_file.h"
 
 #include "conf/lib/fnv1a.h"
+#include "exporter/collect/saved_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -137,33 +137,11 @@ static bool is_known(const struct baseline_signal *signal)
     return signal->name[0] != '\0' && signal->now.day != 0;
 }
 
-/* The parts in their order, of which there are `count`; the checksum over all before it is put into the last one. */
-static bool write_parts(const char *path, struct iovec *parts, int count)
-{
-    size_t length = 0;
-    uint64_t checksum = FNV1A_BEGINS;
-    for (int i = 0; i < count - 1; i++)
-        checksum = fnv1a(checksum, parts[i].iov_base, parts[i].iov_len);
-    memcpy(parts[count - 1].iov_base, &checksum, sizeof checksum);
-    for (int i = 0; i < count; i++)
-        length += parts[i].iov_len;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return false;
-    errno = ENOSPC; /* what a short count means */
-    bool good = writev(fd, parts, count) == (ssize_t)length && fsync(fd) == 0;
-    int error = errno;
-    close(fd);
-    errno = error;
-    return good;
-}
-
 bool baseline_save(const char *directory, const struct baseline_signal *signals, unsigned count,
                    struct failure *failure)
 {
-    char path[PATH_MAX], fresh[PATH_MAX];
     struct header header = {.version = VERSION, .signal_bytes = sizeof signals[0]};
-    uint64_t checksum;
+    uint64_t checksum = FNV1A_BEGINS;
     struct iovec parts[signal_COUNT + 2] = {{&header, sizeof header}};
     int used = 1;
     memcpy(header.magic, magic, sizeof magic);
@@ -172,9 +150,8 @@ bool baseline_save(const char *directory, const struct baseline_signal *signals,
             parts[used++] = (struct iovec){(void *)(uintptr_t)&signals[i], sizeof signals[i]};
     }
     header.signals = (uint32_t)(used - 1);
+    for (int i = 0; i < used; i++)
+        checksum = fnv1a(checksum, parts[i].iov_base, parts[i].iov_len);
     parts[used++] = (struct iovec){&checksum, sizeof checksum};
-    snprintf(path, sizeof path, "%s/" BASELINE_FILE, directory);
-    snprintf(fresh, sizeof fresh, "%s/" BASELINE_FILE ".new", directory);
-    return (write_parts(fresh, parts, used) && rename(fresh, path) == 0) ||
-           fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    return saved_file_write(directory, BASELINE_FILE, parts, used, true, failure);
 }

@@ -2,6 +2,7 @@
 #include "exporter/collect/delivery_log.h"
 
 #include "conf/lib/log.h"
+#include "exporter/collect/clock.h"
 #include "exporter/collect/log_count.h"
 #include "exporter/collect/log_source.h"
 
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -26,10 +26,8 @@ enum {
 struct place {
     char name[SETTINGS_PATH_MAX];
     enum log_exim_file exim_file; /* by its name, as Exim calls them */
-    struct log_source *source;    /* NULL: cannot be opened, and is tried again */
-    bool failed;                  /* in this run, and is opened anew in the next */
+    struct log_source *source;    /* NULL: cannot be opened or read, and is tried again */
     bool is_there;                /* it was, once: a file that never was may be a name that is misspelt */
-    bool is_awaited;              /* and that was said */
 };
 
 struct delivery_log {
@@ -37,13 +35,12 @@ struct delivery_log {
     struct log_counter counter;
     size_t count;
     struct place places[PLACES_MOST];
-    bool is_behind;   /* there is more to be read at once */
-    bool uncommitted; /* something was read since the last commit */
-    bool unsaved;     /* the same since the last save */
-    bool save_failed; /* the last one, and that is what it said: */
-    struct failure unsaved_why;
-    int64_t saved_ms; /* when that was */
-    uint64_t told;    /* lines that were not understood, of which people can read */
+    bool is_behind;              /* there is more to be read at once */
+    bool uncommitted;            /* something was read since the last commit */
+    bool unsaved;                /* the same since the last save */
+    struct failure save_failure; /* of the last one; EX_OK: it went well */
+    int64_t saved_ms;            /* when that was */
+    uint64_t told;               /* lines that were not understood, of which people can read */
 };
 
 static struct log_store *store; /* one a process, which outlives the collector */
@@ -51,13 +48,6 @@ static struct log_store *store; /* one a process, which outlives the collector *
 void delivery_log_keep_in(struct log_store *kept)
 {
     store = kept;
-}
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* ---- what can be seen ---- */
@@ -92,38 +82,23 @@ static void take(struct delivery_log *self, const struct log_entry *entry)
                                                           .message = {entry->text, entry->length}});
 }
 
-/* Is there a log in which nothing may just not have happened? What appears later is read from its beginning. */
+/* Is there a log in which nothing may just not have happened? */
 static bool is_there(struct place *place)
 {
-    if (place->is_there)
-        return true;
-    place->is_there = strcmp(place->name, LOG_JOURNAL) == 0 ||
+    place->is_there = place->is_there || strcmp(place->name, LOG_JOURNAL) == 0 ||
                       faccessat(AT_FDCWD, place->name, F_OK, AT_EACCESS) == 0 || errno == EACCES;
-    if (!place->is_there && !place->is_awaited)
-        log_info("log: %s is not there yet; it is read from its beginning once it is", place->name);
-    place->is_awaited = !place->is_there;
     return place->is_there;
 }
 
 /* Takes what there is until then; *lines grows with them. */
-static bool read_place(struct delivery_log *self, struct place *place, int64_t until_ms, uint64_t *lines,
+static bool read_lines(struct delivery_log *self, struct log_source *source, int64_t until_ms, uint64_t *lines,
                        struct failure *failure)
 {
     struct log_entry entry;
-    if (place->source == NULL)
-        place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
-    place->failed = place->source == NULL;
-    if (place->source == NULL)
-        return false;
-    self->counter.memory->exim.file = place->exim_file;
     for (unsigned turn = 1;; turn++) {
-        enum log_next next = log_source_next(place->source, &entry, failure);
-        if (next == log_next_none)
-            return true;
-        if (next == log_next_failed) {
-            place->failed = true;
-            return false;
-        }
+        enum log_next next = log_source_next(source, &entry, failure);
+        if (next == log_next_none || next == log_next_failed)
+            return next == log_next_none;
         if (next == log_next_entry) {
             take(self, &entry);
             ++*lines;
@@ -140,8 +115,6 @@ static bool keep_position(struct delivery_log *self, const struct place *place, 
 {
     char position[LOG_POSITION_BYTES];
     const char *before = log_store_position(store, place->name);
-    if (place->source == NULL)
-        return true;
     log_source_position(place->source, position);
     if (before != NULL && strcmp(before, position) == 0)
         return true;
@@ -150,13 +123,22 @@ static bool keep_position(struct delivery_log *self, const struct place *place, 
            fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
 }
 
-/* A journal that cannot be read may be another one by now. */
-static void open_anew(struct place *place)
+/* A source that fails is opened anew in the next run: a journal, say, may be another one by now. */
+static bool read_place(struct delivery_log *self, struct place *place, int64_t until_ms, uint64_t *lines,
+                       struct failure *failure)
 {
-    if (place->failed && place->source != NULL) {
+    if (place->source == NULL)
+        place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
+    if (place->source == NULL)
+        return false;
+    self->counter.memory->exim.file = place->exim_file;
+    bool read = read_lines(self, place->source, until_ms, lines, failure);
+    bool kept = keep_position(self, place, failure);
+    if (!read) {
         log_source_close(place->source);
         place->source = NULL;
     }
+    return read && kept;
 }
 
 /* ---- a run ---- */
@@ -184,14 +166,16 @@ static void tell_unparsed(struct delivery_log *self)
 /* One that failed is tried again, and is a failure until then. */
 static bool save(struct delivery_log *self, struct failure *failure)
 {
-    if ((self->unsaved || self->save_failed) && tally_clock_ms() - self->saved_ms >= SAVE_MS) {
+    struct failure *last = &self->save_failure;
+    if ((self->unsaved || last->status != EX_OK) && tally_clock_ms() - self->saved_ms >= SAVE_MS) {
         self->saved_ms = tally_clock_ms();
         self->unsaved = false;
-        self->save_failed = !log_store_save(store, false, &self->unsaved_why);
+        last->status = EX_OK;
+        log_store_save(store, false, last);
     }
-    if (self->save_failed)
-        *failure = self->unsaved_why;
-    return !self->save_failed;
+    if (last->status != EX_OK)
+        *failure = *last;
+    return last->status == EX_OK;
 }
 
 static void show_lag(const struct delivery_log *self, uint64_t lines)
@@ -207,25 +191,20 @@ static bool run(void *context, struct failure *failure)
     struct delivery_log *self = context;
     int64_t until_ms = tally_clock_ms() + RUN_MS;
     uint64_t lines = 0;
-    size_t well = 0, there = 0;
-    bool good = true;
+    bool good = true, any = false;
     self->is_behind = false;
-    self->counter.clock.now_us = now_us();
-    for (size_t i = 0; i < self->count; i++)
-        well += read_place(self, &self->places[i], until_ms, &lines, failure);
-    for (size_t i = 0; i < self->count; i++)
-        good = keep_position(self, &self->places[i], failure) && good;
+    self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
     for (size_t i = 0; i < self->count; i++) {
-        there += !self->places[i].failed && is_there(&self->places[i]);
-        open_anew(&self->places[i]);
+        struct place *place = &self->places[i];
+        good = read_place(self, place, until_ms, &lines, failure) && good;
+        any = (place->source != NULL && is_there(place)) || any;
     }
-    show_parts(self, there > 0);
+    show_parts(self, any);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
-    good = good && !self->uncommitted;
     show_lag(self, lines);
     tell_unparsed(self);
-    return save(self, failure) && good && well == self->count;
+    return save(self, failure) && good && !self->uncommitted;
 }
 
 static void add_place(struct delivery_log *self, const char *name)
@@ -233,6 +212,8 @@ static void add_place(struct delivery_log *self, const char *name)
     struct place *place = &self->places[self->count++];
     strcpy(place->name, name);
     place->exim_file = log_exim_file_of(name);
+    if (!is_there(place))
+        log_info("log: %s is not there yet; it is read from its beginning once it is", name);
 }
 
 static bool has_place(const void *context, const char *name)

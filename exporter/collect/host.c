@@ -1,13 +1,13 @@
 /* All file systems are asked at once and answer within one deadline, while the rest is looked at. */
 #include "exporter/collect/host.h"
 
+#include "exporter/collect/clock.h"
 #include "exporter/collect/filesystem.h"
 #include "exporter/collect/load_limits.h"
 #include "exporter/collect/mta_settings.h"
 
 #include <stdlib.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PAUSE_MS = 5 * 1000, ANSWER_MS = 3 * 1000, DEADLINE_MS = 10 * 1000 };
@@ -17,13 +17,6 @@ struct host {
     const struct tally *tally;
     struct filesystem *filesystems[filesystem_COUNT]; /* NULL: not watched */
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- file systems ---- */
 

@@ -5,6 +5,7 @@
 
 #include "conf/lib/fnv1a.h"
 #include "conf/lib/tally_file.h"
+#include "exporter/collect/saved_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ struct log_store {
     json_t *positions;
     void *memory; /* of the parsers, of which nothing that is counted depends for long; NULL: not asked for */
     size_t memory_bytes;
+    uint64_t build;           /* a hash of version and catalogue: memory of another one is none */
     uint64_t memory_checksum; /* of the one that goes with what was taken over; 0: none does */
     bool from_disk;           /* what was taken over is what the disk held */
 };
@@ -112,8 +114,61 @@ static void inherit(struct log_store *store, struct failure *warning)
     json_decref(saved);
 }
 
+/* ---- writing ---- */
+
+static uint64_t checksum_of(const struct log_store *store, const void *memory)
+{
+    return fnv1a(store->build, memory, store->memory_bytes);
+}
+
+static json_t *totals_of(const struct log_store *store)
+{
+    json_t *totals = json_object();
+    for (unsigned i = total_node; totals != NULL && i < total_COUNT; i++) {
+        char text[SERIES_TEXT_MAX];
+        uint64_t value = atomic_load(&store->totals[i]);
+        if (value == 0)
+            continue;
+        catalogue_total_text(i, text);
+        if (json_object_set_new(totals, text, json_integer((json_int_t)value)) != 0) {
+            json_decref(totals);
+            return NULL;
+        }
+    }
+    return totals;
+}
+
+static char *text_of(const struct log_store *store, bool clean, uint64_t checksum)
+{
+    char id[33], boot[40], memory[17];
+    snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, store->id[0], store->id[1]);
+    snprintf(memory, sizeof memory, "%016" PRIx64, checksum);
+    tally_file_boot_id(boot);
+    json_t *file = json_pack("{ss ss sb ss sO so*}", "id", id, "boot", boot, "clean", clean, "memory", memory,
+                             "positions", store->positions, "totals", totals_of(store));
+    char *text = file == NULL || json_object_get(file, "totals") == NULL ? NULL : json_dumps(file, JSON_INDENT(1));
+    json_decref(file);
+    return text;
+}
+
+/* The memory first: after a kill between the two it is not the one that is named, and is as none. */
 static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
-                    struct failure *failure);
+                    struct failure *failure)
+{
+    bool has_memory = store->memory != NULL;
+    uint64_t checksum = has_memory ? checksum_of(store, store->memory) : store->memory_checksum;
+    const struct iovec memory = {store->memory, store->memory_bytes};
+    if (has_memory && !saved_file_write(directory, MEMORY_NAME, &memory, 1, to_disk, failure))
+        return false;
+    char *text = text_of(store, clean, checksum);
+    if (text == NULL)
+        return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
+    bool good = saved_file_write(directory, FILE_NAME, &(struct iovec){text, strlen(text)}, 1, to_disk, failure);
+    free(text);
+    return good;
+}
+
+/* ---- life ---- */
 
 struct log_store *log_store_open(const struct settings *settings, struct failure *warning, struct failure *failure)
 {
@@ -126,6 +181,7 @@ struct log_store *log_store_open(const struct settings *settings, struct failure
     }
     store->settings = settings;
     store->counting.totals = store->totals;
+    store->build = fnv1a(catalogue_hash(), MILTERSCOPE_VERSION, sizeof MILTERSCOPE_VERSION);
     new_id(store->id);
     inherit(store, warning);
     if (store->positions == NULL)
@@ -193,21 +249,16 @@ bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void
 
 /* ---- the memory of parsers ---- */
 
-static uint64_t checksum_of(const void *memory, size_t bytes)
+/* Leaves the memory as it is where the file is not the one that goes with the totals. */
+static void load_memory(struct log_store *store, const char *directory)
 {
-    uint64_t build = catalogue_hash(), hash = fnv1a(FNV1A_BEGINS, &build, sizeof build);
-    hash = fnv1a(hash, MILTERSCOPE_VERSION, sizeof MILTERSCOPE_VERSION);
-    return fnv1a(hash, memory, bytes);
-}
-
-/* Leaves *memory as it is where the file is not the one with this checksum. */
-static void load_memory(const char *directory, uint64_t checksum, void *memory, size_t bytes)
-{
+    size_t bytes = store->memory_bytes;
     char path[PATH_MAX], *content = malloc(bytes + 1);
     snprintf(path, sizeof path, "%s/%s", directory, MEMORY_NAME);
     int fd = content == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && read(fd, content, bytes + 1) == (ssize_t)bytes && checksum == checksum_of(content, bytes))
-        memcpy(memory, content, bytes);
+    if (fd >= 0 && read(fd, content, bytes + 1) == (ssize_t)bytes &&
+        checksum_of(store, content) == store->memory_checksum)
+        memcpy(store->memory, content, bytes);
     if (fd >= 0)
         close(fd);
     free(content);
@@ -220,97 +271,8 @@ void *log_store_memory(struct log_store *store, size_t bytes)
     store->memory = calloc(1, bytes);
     store->memory_bytes = bytes;
     if (store->memory != NULL)
-        load_memory(store->from_disk ? store->settings->state_directory : store->settings->run_directory,
-                    store->memory_checksum, store->memory, bytes);
+        load_memory(store, store->from_disk ? store->settings->state_directory : store->settings->run_directory);
     return store->memory;
-}
-
-/* ---- writing ---- */
-
-static json_t *totals_of(const struct log_store *store)
-{
-    json_t *totals = json_object();
-    for (unsigned i = total_node; totals != NULL && i < total_COUNT; i++) {
-        char text[SERIES_TEXT_MAX];
-        uint64_t value = atomic_load(&store->totals[i]);
-        if (value == 0)
-            continue;
-        catalogue_total_text(i, text);
-        if (json_object_set_new(totals, text, json_integer((json_int_t)value)) != 0) {
-            json_decref(totals);
-            return NULL;
-        }
-    }
-    return totals;
-}
-
-static char *text_of(const struct log_store *store, bool clean, uint64_t checksum)
-{
-    char id[33], boot[40], memory[17];
-    snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, store->id[0], store->id[1]);
-    snprintf(memory, sizeof memory, "%016" PRIx64, checksum);
-    tally_file_boot_id(boot);
-    json_t *file = json_pack("{ss ss sb ss sO so*}", "id", id, "boot", boot, "clean", clean, "memory", memory,
-                             "positions", store->positions, "totals", totals_of(store));
-    char *text = file == NULL || json_object_get(file, "totals") == NULL ? NULL : json_dumps(file, JSON_INDENT(1));
-    json_decref(file);
-    return text;
-}
-
-static bool write_file(const char *path, const struct iovec *parts, int count, bool to_disk)
-{
-    size_t length = 0;
-    for (int i = 0; i < count; i++)
-        length += parts[i].iov_len;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return false;
-    bool good = writev(fd, parts, count) == (ssize_t)length && (!to_disk || fsync(fd) == 0);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return good;
-}
-
-/* Else a power failure may bring back the file that was replaced, with its mark of a clean stop. Not every file system can do it. */
-static void sync_directory(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-}
-
-static bool replace_file(const char *directory, const char *name, const struct iovec *parts, int count, bool to_disk,
-                         struct failure *failure)
-{
-    char path[PATH_MAX], fresh[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path ||
-        snprintf(fresh, sizeof fresh, "%s/%s.new", directory, name) >= (int)sizeof fresh)
-        return fail(failure, EX_CANTCREAT, "%s is too long", directory);
-    if (!write_file(fresh, parts, count, to_disk) || rename(fresh, path) != 0)
-        return fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
-    if (to_disk)
-        sync_directory(directory);
-    return true;
-}
-
-/* The memory first: after a kill between the two it is not the one that is named, and is as none. */
-static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
-                    struct failure *failure)
-{
-    bool has_memory = store->memory != NULL;
-    uint64_t checksum = has_memory ? checksum_of(store->memory, store->memory_bytes) : store->memory_checksum;
-    const struct iovec memory = {store->memory, store->memory_bytes};
-    if (has_memory && !replace_file(directory, MEMORY_NAME, &memory, 1, to_disk, failure))
-        return false;
-    char *text = text_of(store, clean, checksum);
-    if (text == NULL)
-        return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
-    bool good = replace_file(directory, FILE_NAME, &(struct iovec){text, strlen(text)}, 1, to_disk, failure);
-    free(text);
-    return good;
 }
 
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure)

@@ -17,6 +17,7 @@
 #include "exporter/collect/read_log.h"
 #include "exporter/collect/runner.h"
 #include "exporter/collect/sockets.h"
+#include "exporter/signals.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -42,18 +43,6 @@ static struct {
     struct tally tally;
     struct runner *runner;
 } self;
-
-/* Signals are taken by the main loop alone; all threads inherit that they are blocked. */
-static void block_signals(sigset_t *signals)
-{
-    sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGUSR1);
-    sigaddset(signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 static void set_own_gauges(bool reload_successful)
 {
@@ -186,7 +175,7 @@ int main(int argc, char **argv)
     log_open(program, (enum log_level)self.settings.log_level, (enum log_target)self.settings.log_target);
     if (log != NULL)
         return print_log(log, mta);
-    block_signals(&signals);
+    signals_block(&signals);
     if (!start(&failure)) {
         log_error("%s", failure.text);
         return failure.status;

@@ -155,7 +155,7 @@ static bool run(void *context, struct failure *failure)
 {
     struct mta *self = context;
     struct failure none;
-    int64_t begun_ms = smtp_clock_ms();
+    int64_t begun_ms = clock_ms();
     int told = mta_checks_open(self->settings->run_directory, &none);
     bool good = told >= 0 || none.status == EX_NOINPUT; /* no milterscope: nobody could see a check */
     if (!good)
@@ -166,7 +166,7 @@ static bool run(void *context, struct failure *failure)
     for (uint32_t i = 0; i < self->count && !collectors_end; i++) /* a check that was broken off says nothing */
         good = show(self, i, failure) && good;
     look_at_version(self);
-    self->took_ms = smtp_clock_ms() - begun_ms;
+    self->took_ms = clock_ms() - begun_ms;
     return good;
 }
 

@@ -1,6 +1,7 @@
 /* One walk over /proc a run: nothing is kept of a process but what it adds to the counts of its role. */
 #include "exporter/collect/processes.h"
 
+#include "exporter/collect/clock.h"
 #include "exporter/collect/postfix_limits.h"
 #include "exporter/collect/process.h"
 #include "exporter/collect/process_role.h"
@@ -11,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PAUSE_MS = 15 * 1000, DEADLINE_MS = 10 * 1000, LOOK_AT_CLOCK = 256 };
@@ -33,13 +33,6 @@ struct processes {
     struct process parent;           /* the last one that was read: children of one parent mostly stand together */
     char title[PROCESS_TITLE_BYTES];
 };
-
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- one process ---- */
 
@@ -97,7 +90,7 @@ static bool sees_others(const struct processes *self, struct failure *failure)
 
 static bool walk(struct processes *self, struct failure *failure)
 {
-    int64_t end = clock_ms(CLOCK_MONOTONIC) + DEADLINE_MS;
+    int64_t end = clock_ms() + DEADLINE_MS;
     unsigned seen = 0;
     int fd = openat(self->proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
@@ -113,7 +106,7 @@ static bool walk(struct processes *self, struct failure *failure)
         if (pid > 0 && pid <= INT32_MAX && *rest == '\0')
             count_process(self, (pid_t)pid);
         if (++seen % LOOK_AT_CLOCK == 0)
-            in_time = clock_ms(CLOCK_MONOTONIC) < end;
+            in_time = clock_ms() < end;
     }
     closedir(folder);
     return in_time ||
@@ -186,7 +179,7 @@ static bool run(void *context, struct failure *failure)
     memset(self->roles, 0, sizeof self->roles);
     self->parent = (struct process){.pid = 0};
     bool good = sees_others(self, failure) && walk(self, failure);
-    int64_t now_us = clock_ms(CLOCK_BOOTTIME) * 1000;
+    int64_t now_us = clock_us(CLOCK_BOOTTIME);
     for (int role = 0; role < role_COUNT; role++) {
         enum label_server server = process_role_server((enum label_role)role);
         uint32_t own = (uint32_t)(role - role_own_0);

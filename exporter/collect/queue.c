@@ -1,13 +1,14 @@
+/* From directories to gauges: each run gives every place its part of the time, and the pause keeps the share of a processor. */
 #include "exporter/collect/queue.h"
 
 #include "conf/lib/log.h"
+#include "exporter/collect/clock.h"
 #include "exporter/collect/queue_places.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     DEADLINE_MS = 120 * 1000,
@@ -61,13 +62,6 @@ static void show(const struct queue_collector *self, enum label_queue queue)
 
 /* ---- a run ---- */
 
-static int64_t unix_micros(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Of what is left of the run's time, each place still to come gets the same; the last, which may be the largest, all that is left. A part of
  * it is for counting what there is no time to read. */
 static struct queue_bounds bounds_for(const struct queue_time *end, unsigned places_left)
@@ -99,7 +93,7 @@ static void add_result(struct queue_collector *self, const struct queue_place *p
     result->seen = true;
     result->shows_tried = place->shows_tried;
     result->micros += micros;
-    result->ended = unix_micros();
+    result->ended = clock_us(CLOCK_REALTIME);
     add_sum(&result->sum, &self->sums[queue]);
 }
 
@@ -119,7 +113,7 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
     int64_t begin = queue_time_now().wall;
     bool complete = true;
     self->sums[place->queue] = self->sums[place->apart] = (struct queue_sum){.messages = 0};
-    if (!queue_scan(place, &bounds, unix_micros(), self->sums, &complete, &one)) {
+    if (!queue_scan(place, &bounds, clock_us(CLOCK_REALTIME), self->sums, &complete, &one)) {
         enum queue_missing missing = errno == ENOENT || errno == ENOTDIR ? place->missing : queue_missing_fails;
         if (missing == queue_missing_says_nothing)
             return true;

@@ -1,3 +1,4 @@
+/* What the MTA's configuration says of its queues, and what stands there. */
 #include "exporter/collect/queue_places.h"
 
 #include "exporter/collect/mta_settings.h"

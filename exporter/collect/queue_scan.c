@@ -1,5 +1,7 @@
+/* The walk through the directories of a queue, one file at a time. */
 #include "exporter/collect/queue_scan.h"
 
+#include "exporter/collect/clock.h"
 #include "exporter/collect/collector.h"
 
 #include <dirent.h>
@@ -55,16 +57,9 @@ int64_t queue_file_bytes(int directory, const char *name)
 
 /* ---- time ---- */
 
-static int64_t micros(clockid_t id)
-{
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 struct queue_time queue_time_now(void)
 {
-    return (struct queue_time){.wall = micros(CLOCK_MONOTONIC), .cpu = micros(CLOCK_THREAD_CPUTIME_ID)};
+    return (struct queue_time){.wall = clock_us(CLOCK_MONOTONIC), .cpu = clock_us(CLOCK_THREAD_CPUTIME_ID)};
 }
 
 static bool is_past(const struct queue_time *bound, const struct queue_time *now)
@@ -130,11 +125,7 @@ static void add_unread(struct scan *scan, int error)
 
 static void look_at_file(struct scan *scan, int directory, const char *name)
 {
-    struct queue_file file = {.place = scan->place,
-                              .directory = directory,
-                              .root = dirfd(scan->directories[0]),
-                              .name = name,
-                              .head = scan->head};
+    struct queue_file file = {.place = scan->place, .directory = directory, .name = name, .head = scan->head};
     struct queue_message message = {.arrived = 0};
     if (!scan->reading) {
         add_unread(scan, EAGAIN);

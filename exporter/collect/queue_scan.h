@@ -20,9 +20,8 @@ struct queue_place;
 /* A file that is looked at. */
 struct queue_file {
     const struct queue_place *place;
-    int fd;        /* the file */
-    int directory; /* where it lies, and */
-    int root;      /* where the queue begins */
+    int fd;
+    int directory; /* where it lies */
     const char *name;
     char *head; /* its first bytes, a NUL behind them */
     size_t length;

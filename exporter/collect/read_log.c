@@ -1,12 +1,12 @@
 /* Reads a log in large pieces, and counts its lines into a tally of its own. */
 #include "exporter/collect/read_log.h"
 
+#include "exporter/collect/clock.h"
 #include "exporter/collect/log_count.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 4 * READ_LOG_LINE_MAX };
@@ -65,17 +65,15 @@ static bool read_all(struct reader *reader, int fd, const char *file, struct fai
 
 static struct reader *new_reader(enum mta_kind kind, const struct settings *settings)
 {
-    struct timespec now;
     struct reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL)
         return NULL;
-    clock_gettime(CLOCK_REALTIME, &now);
     reader->tally.totals = reader->totals;
     reader->counter.kind = kind;
     reader->counter.settings = settings;
     reader->counter.tally = &reader->tally;
     reader->counter.memory = &reader->memory;
-    reader->counter.clock.now_us = (int64_t)now.tv_sec * 1000000;
+    reader->counter.clock.now_us = clock_us(CLOCK_REALTIME);
     return reader;
 }
 

@@ -27,8 +27,7 @@ struct runner {
     const struct settings *settings;
     const struct tally *tally;
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool stopping;
+    pthread_cond_t changed; /* a thread has ended, or all are to: collectors_end is set under the lock */
     size_t count;
     struct thread threads[];
 };
@@ -89,9 +88,9 @@ static bool pause_for(struct runner *runner, int64_t ms)
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&runner->lock);
-    while (!runner->stopping && pthread_cond_timedwait(&runner->changed, &runner->lock, &until) == 0)
+    while (!collectors_end && pthread_cond_timedwait(&runner->changed, &runner->lock, &until) == 0)
         ;
-    bool going_on = !runner->stopping;
+    bool going_on = !collectors_end;
     pthread_mutex_unlock(&runner->lock);
     return going_on;
 }
@@ -185,8 +184,7 @@ bool runner_stop(struct runner *runner, int64_t patience_ms)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += patience_ms / 1000;
     pthread_mutex_lock(&runner->lock);
-    runner->stopping = true;
-    atomic_store(&collectors_end, true);
+    collectors_end = true;
     pthread_cond_broadcast(&runner->changed);
     while (!all_ended(runner) && pthread_cond_timedwait(&runner->changed, &runner->lock, &until) == 0)
         ;

@@ -183,7 +183,7 @@ static void greet(struct line *line, int64_t until_ms)
     struct smtp_reply reply;
     struct smtp_seen *seen = line->seen;
     int code = read_reply(line, &reply, until_ms);
-    int64_t rest_until_ms = smtp_clock_ms() + line->check->rest_ms;
+    int64_t rest_until_ms = clock_ms() + line->check->rest_ms;
     seen->up = code == 220;
     if (seen->up) {
         snprintf(seen->greeting, sizeof seen->greeting, "%s", reply.text);
@@ -200,7 +200,7 @@ static void greet(struct line *line, int64_t until_ms)
 void smtp_check_run(const struct smtp_check *check, struct smtp_seen *seen)
 {
     struct line line = {.check = check, .seen = seen, .fd = -1};
-    int64_t until_ms = smtp_clock_ms() + check->greeting_ms;
+    int64_t until_ms = clock_ms() + check->greeting_ms;
     *seen = (struct smtp_seen){.attached = GAUGE_ABSENT, .expiry_us = GAUGE_ABSENT};
     if (dial(&line, until_ms))
         greet(&line, until_ms);

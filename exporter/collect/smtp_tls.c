@@ -30,7 +30,7 @@ static bool shake_hands(const struct tls *tls)
     do
         result = gnutls_handshake(tls->session);
     while (result != GNUTLS_E_SUCCESS && !gnutls_error_is_fatal(result) &&
-           (may_go_on(tls, result) || (result == GNUTLS_E_WARNING_ALERT_RECEIVED && smtp_clock_ms() < tls->until_ms)));
+           (may_go_on(tls, result) || (result == GNUTLS_E_WARNING_ALERT_RECEIVED && clock_ms() < tls->until_ms)));
     return result == GNUTLS_E_SUCCESS;
 }
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Begins TLS on a non-blocking socket, says QUIT in it and ends it. Returns when the server's certificate expires, in microseconds since
- * the Unix epoch; GAUGE_ABSENT where there was none until `until_ms` (smtp_clock_ms). The socket is the caller's to close. */
+ * the Unix epoch; GAUGE_ABSENT where there was none until `until_ms` (clock_ms). The socket is the caller's to close. */
 int64_t smtp_tls_expiry(int fd, int64_t until_ms);
 
 #endif

@@ -2,27 +2,20 @@
 #ifndef EXPORTER_COLLECT_SMTP_WAIT_H
 #define EXPORTER_COLLECT_SMTP_WAIT_H
 
+#include "exporter/collect/clock.h"
 #include "exporter/collect/collector.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 enum { SMTP_WAIT_STEP_MS = 500 }; /* in which the end is looked at */
-
-static inline int64_t smtp_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* false: the moment or the end has come first, also where the socket has always something to do. */
 static inline bool smtp_wait(int fd, short events, int64_t until_ms)
 {
     struct pollfd wait = {.fd = fd, .events = events};
     for (;;) {
-        int64_t left_ms = until_ms - smtp_clock_ms();
+        int64_t left_ms = until_ms - clock_ms();
         if (left_ms <= 0 || collectors_end)
             return false;
         int ready = poll(&wait, 1, left_ms < SMTP_WAIT_STEP_MS ? (int)left_ms : SMTP_WAIT_STEP_MS);

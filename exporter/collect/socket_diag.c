@@ -3,6 +3,8 @@
  * arrives at the very end is let through, who goes beyond it is not. */
 #include "exporter/collect/socket_diag.h"
 
+#include "exporter/collect/clock.h"
+
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -12,7 +14,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -42,13 +43,6 @@ enum label_socket socket_state(unsigned number)
     default:
         return socket_other;
     }
-}
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- the question ---- */

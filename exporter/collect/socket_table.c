@@ -1,20 +1,14 @@
 /* /proc/net/tcp and tcp6, for kernels without sock_diag: a line a socket, in which only the local port and the state are read. */
 #include "exporter/collect/socket_diag.h"
 
+#include "exporter/collect/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LINE_BYTES = 512, LOOK_AT_CLOCK = 1024 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* `digits` hexadecimal ones and no other behind them; false: something else. */
 static bool read_hexadecimal(const char **at, size_t digits, unsigned long *value)

@@ -2,10 +2,10 @@
  * time: it is looked at less often then, so that looking takes 2 % of the time at most. */
 #include "exporter/collect/sockets.h"
 
+#include "exporter/collect/clock.h"
 #include "exporter/collect/socket_diag.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum { PAUSE_MS = 15 * 1000, DEADLINE_MS = 10 * 1000, SHARE = 50 };
 
@@ -14,13 +14,6 @@ struct sockets {
     struct socket_ports ports;
     int64_t took_ms;
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void add_port(struct socket_ports *ports, uint16_t port)
 {

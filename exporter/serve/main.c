@@ -6,6 +6,7 @@
 #include "exporter/serve/http.h"
 #include "exporter/serve/scrape.h"
 #include "exporter/serve/tops.h"
+#include "exporter/signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,18 +14,6 @@
 #include <time.h>
 
 static const char program[] = "milterscope-exporter";
-
-/* Signals are taken by the main loop alone; all threads inherit that they are blocked. */
-static void block_signals(sigset_t *signals)
-{
-    sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGUSR1);
-    sigaddset(signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 static void reload(const char *file, struct settings *settings, struct source *source, struct tops *tops)
 {
@@ -112,7 +101,7 @@ int main(int argc, char **argv)
     if (status != COMMAND_GO_ON)
         return status;
     log_open(program, (enum log_level)settings.log_level, (enum log_target)settings.log_target);
-    block_signals(&signals);
+    signals_block(&signals);
     struct source *source = source_open(&settings, &failure);
     if (source == NULL) {
         log_error("%s", failure.text);

@@ -42,7 +42,6 @@ static void read_as(unsigned kind, const uint8_t *data, size_t size)
     struct queue_file file = {.place = &place,
                               .fd = memfd_create("queue", MFD_CLOEXEC),
                               .directory = empty,
-                              .root = empty,
                               .name = kinds[kind].name,
                               .head = head,
                               .length = length};

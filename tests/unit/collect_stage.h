@@ -2,11 +2,11 @@
 #ifndef TESTS_UNIT_COLLECT_STAGE_H
 #define TESTS_UNIT_COLLECT_STAGE_H
 
+#include "tests/unit/remove_tree.h"
 #include "tests/unit/tally_form.h"
 
 #include "conf/lib/settings.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,19 +34,11 @@ static inline int stage_set_up(void **state)
     return mkdtemp(stage.folder) == NULL || chdir(stage.folder) != 0;
 }
 
-static inline int stage_remove(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static inline int stage_tear_down(void **state)
 {
     (void)state;
     form_free(&stage.tally);
-    return chdir("/") != 0 || nftw(stage.folder, stage_remove, 16, FTW_DEPTH | FTW_PHYS) != 0;
+    return chdir("/") != 0 || remove_tree(stage.folder) != 0;
 }
 
 /* Writes a file below the folder of the stage, and the folders that it lies in. */

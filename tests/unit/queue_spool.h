@@ -3,10 +3,10 @@
 #define TESTS_UNIT_QUEUE_SPOOL_H
 
 #include "exporter/collect/queue_scan.h"
+#include "tests/unit/remove_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,14 +15,6 @@
 #include <unistd.h>
 
 static char spool[] = "/tmp/milterscope-spool-XXXXXX";
-
-static inline int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
 
 static inline int spool_set_up(void **state)
 {
@@ -34,7 +26,7 @@ static inline int spool_set_up(void **state)
 static inline int spool_tear_down(void **state)
 {
     (void)state;
-    return nftw(spool, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return remove_tree(spool);
 }
 
 #define SPOOL_TEST(test) cmocka_unit_test_setup_teardown(test, spool_set_up, spool_tear_down)

@@ -61,7 +61,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     end_collector();
-    return nftw(stage.settings.run_directory, stage_remove, 16, FTW_DEPTH | FTW_PHYS) + stage_tear_down(state);
+    return remove_tree(stage.settings.run_directory) + stage_tear_down(state);
 }
 
 static void set_queue(unsigned queue, int64_t messages)

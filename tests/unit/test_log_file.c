@@ -1,29 +1,19 @@
 /* exporter/collect/log_file.c and log_position.c: every line of a log once, whatever is done to the file and whenever we are killed. */
 #include "exporter/collect/log_position.h"
-#include "exporter/collect/log_source.h"
-#include "tests/unit/collect_stage.h"
+#include "tests/unit/log_reading.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 
-static struct log_source *source;
-static char path[128], position[LOG_POSITION_BYTES];
+static char path[128];
 
 static int begin(void **state)
 {
     int status = stage_set_up(state);
     snprintf(path, sizeof path, "%s/mail.log", stage.folder);
-    source = NULL;
     return status;
-}
-
-static int end(void **state)
-{
-    if (source != NULL)
-        log_source_close(source);
-    return stage_tear_down(state);
 }
 
 /* Without an open descriptor: each write is one of a logger that opens, appends and closes. */
@@ -46,21 +36,10 @@ static void open_at(const char *text)
     assert_non_null(source);
 }
 
-/* Killed: nothing but the position is left of it. */
 static void restart(void)
 {
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_reader();
     open_at(position);
-}
-
-static enum log_next take(struct log_entry *entry)
-{
-    enum log_next got;
-    do
-        got = log_source_next(source, entry, &stage.failure);
-    while (got == log_next_busy);
-    return got;
 }
 
 static void expect_nothing(void)
@@ -70,20 +49,9 @@ static void expect_nothing(void)
     assert_int_equal(take(&entry), log_next_none);
 }
 
-/* The lines that are to come, with blanks between them; then there are no more. */
 static void expect_lines(const char *expected)
 {
-    char found[4096] = "";
-    struct log_entry entry;
-    enum log_next got;
-    while ((got = take(&entry)) == log_next_entry) {
-        assert_int_equal(strlen(entry.text), entry.length);
-        assert_null(entry.program);
-        strcat(strcat(found, *found == '\0' ? "" : " "), entry.text);
-        assert_true(strlen(found) < sizeof found - 256);
-    }
-    assert_int_equal(got, log_next_none);
-    assert_string_equal(found, expected);
+    expect_entries(expected, " ", false);
 }
 
 static void expect_line(const char *expected)
@@ -289,8 +257,7 @@ static void test_renamed_while_away(void **state)
         append("mail.log", "1\n");
         open_at(NULL);
         append("mail.log", "2\n");
-        log_source_position(source, position);
-        log_source_close(source);
+        kill_reader();
         for (int i = 0; i < rotations; i++) {
             tick();
             for (int number = i + 1; number >= 1; number--) {
@@ -318,18 +285,23 @@ static void test_renamed_while_away(void **state)
     }
 }
 
+/* Killed when it has read 2; 1 was there before it. */
+static void kill_behind_2(void)
+{
+    append("mail.log", "1\n");
+    open_at(NULL);
+    append("mail.log", "2\n");
+    expect_lines("2");
+    kill_reader();
+}
+
 /* A date for a name; older ones and compressed ones beside it; the file of another log. */
 static void test_dates(void **state)
 {
     (void)state;
     append("mail.log-20261101", "old\n");
     tick();
-    append("mail.log", "1\n");
-    open_at(NULL);
-    append("mail.log", "2\n");
-    expect_lines("2");
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_behind_2();
     append("mail.log", "3\n");
     rename("mail.log", "mail.log-20261119");
     tick();
@@ -346,12 +318,7 @@ static void test_dates(void **state)
 static void test_gone(void **state)
 {
     (void)state;
-    append("mail.log", "1\n");
-    open_at(NULL);
-    append("mail.log", "2\n");
-    expect_lines("2");
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_behind_2();
     rename("mail.log", "mail.log.2.gz"); /* as if it were */
     tick();
     append("mail.log.1", "3\n");
@@ -368,8 +335,7 @@ static void test_inode_reuse(void **state)
     (void)state;
     append("mail.log", "Nov 19 1\n");
     open_at(NULL);
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_reader();
     assert_int_equal(stat("mail.log", &before), 0);
     for (int i = 0; i < 50 && after.st_ino != before.st_ino; i++) {
         remove("mail.log");
@@ -412,8 +378,7 @@ static void test_truncated_while_away(void **state)
     open_at(NULL);
     append("mail.log", "Nov 19 2\nNov 19 3\n");
     expect_line("Nov 19 2");
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_reader();
     copy_and_truncate();
     append("mail.log", "Nov 20 4\nNov 20 5\nNov 20 6\nNov 20 7\n"); /* longer than it was */
     open_at(position);
@@ -435,8 +400,7 @@ static void test_copies(void **state)
         snprintf(copy, sizeof copy, "mail.log.%d", i);
         copy_file("mail.log", copy);
     }
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_reader();
     append("mail.log", "Nov 19 2\n");
     open_at(position);
     expect_lines("Nov 19 2");
@@ -575,7 +539,7 @@ static void play_all(void **state, bool copies)
             begin(state);
         play(seed, copies);
         if (seed < SEEDS)
-            end(state);
+            reading_tear_down(state);
     }
 }
 
@@ -644,7 +608,7 @@ static void test_positions(void **state)
     expect_lines("2");
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, begin, reading_tear_down)
 
 /* A link of root's leads to the log; one of anybody else's could lead to what only we may read. */
 static void test_links(void **state)

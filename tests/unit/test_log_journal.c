@@ -1,6 +1,5 @@
 /* exporter/collect/log_journal.c: real journals, which systemd-journal-remote writes from its export format. */
-#include "exporter/collect/log_source.h"
-#include "tests/unit/collect_stage.h"
+#include "tests/unit/log_reading.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,8 +8,7 @@
 
 #define WRITER "usr/lib/systemd/systemd-journal-remote"
 
-static struct log_source *source;
-static char position[LOG_POSITION_BYTES], writer[PATH_MAX];
+static char writer[PATH_MAX];
 
 /* The program lies among the unpacked servers, which are beside the tree's build, wherever that is. */
 static bool find_writer(void)
@@ -27,17 +25,9 @@ static bool find_writer(void)
 
 static int begin(void **state)
 {
-    source = NULL;
     int status = stage_set_up(state);
     mkdir("journal", 0755);
     return status;
-}
-
-static int end(void **state)
-{
-    if (source != NULL)
-        log_source_close(source);
-    return stage_tear_down(state);
 }
 
 static void need_writer(void **state)
@@ -80,32 +70,13 @@ static void open_at(const char *text)
 
 static void restart(void)
 {
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_reader();
     open_at(position);
-}
-
-static enum log_next take(struct log_entry *entry)
-{
-    enum log_next got;
-    do
-        got = log_source_next(source, entry, &stage.failure);
-    while (got == log_next_busy);
-    return got;
 }
 
 static void expect_lines(const char *expected)
 {
-    char found[1024] = "";
-    struct log_entry entry;
-    enum log_next got;
-    while ((got = take(&entry)) == log_next_entry) {
-        assert_int_equal(strlen(entry.text), entry.length);
-        strcat(strcat(found, *found == '\0' ? "" : ","), entry.text);
-        assert_true(strlen(found) < sizeof found - 256);
-    }
-    assert_int_equal(got, log_next_none);
-    assert_string_equal(found, expected);
+    expect_entries(expected, ",", true);
 }
 
 static void test_fields(void **state)
@@ -180,8 +151,7 @@ static void test_vacuumed(void **state)
     assert_int_equal(take(&entry), log_next_entry);
     assert_int_equal(take(&entry), log_next_entry);
     assert_string_equal(entry.text, "2");
-    log_source_position(source, position);
-    log_source_close(source);
+    kill_reader();
     assert_int_equal(remove("journal/a.journal"), 0);
     open_at(position);
     expect_lines("3,4");
@@ -258,7 +228,7 @@ static void test_no_files(void **state)
     assert_non_null(strstr(stage.failure.text, "systemd-journal"));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, begin, reading_tear_down)
 
 int main(void)
 {

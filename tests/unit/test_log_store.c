@@ -83,6 +83,18 @@ static void expect_position(const struct log_store *store, const char *position)
     assert_string_equal(log_store_position(store, "mail.log"), position);
 }
 
+/* One that counts 5, and is stopped; the machine starts again, which empties run_directory. Returns its id. */
+static uint64_t stopped_with_5(void)
+{
+    struct log_store *store = open_store();
+    uint64_t id = log_store_id(store)[0];
+    count(store, 5, "100");
+    assert_true(log_store_save(store, true, &failure));
+    log_store_close(store);
+    in("rm -f run/*");
+    return id;
+}
+
 static void test_kill(void **state)
 {
     (void)state;
@@ -138,22 +150,17 @@ static void test_memory(void **state)
     }
 }
 
-/* The machine starts again: run_directory is empty. */
 static void test_clean_stop(void **state)
 {
     (void)state;
-    struct log_store *store = open_store();
-    uint64_t id = log_store_id(store)[0];
-    count(store, 5, "100");
-    assert_true(log_store_save(store, true, &failure));
-    log_store_close(store);
+    uint64_t id = stopped_with_5();
     for (int start = 0; start < 2; start++) { /* the second is a power failure: the mark is gone since the first */
-        in("rm -f run/*");
-        store = open_store();
+        struct log_store *store = open_store();
         assert_int_equal(log_store_id(store)[0] == id, start == 0);
         assert_int_equal(total_of(store), start == 0 ? 5 : 0);
         expect_position(store, "100");
         log_store_close(store);
+        in("rm -f run/*");
     }
 }
 
@@ -205,13 +212,9 @@ static void test_values(void **state)
 static void test_unmarked(void **state)
 {
     (void)state;
+    uint64_t id = stopped_with_5();
+    in("mkdir state/log.json.new");
     struct log_store *store = open_store();
-    uint64_t id = log_store_id(store)[0];
-    count(store, 5, "100");
-    assert_true(log_store_save(store, true, &failure));
-    log_store_close(store);
-    in("rm -f run/* && mkdir state/log.json.new");
-    store = open_store();
     assert_non_null(strstr(warning.text, "begin at 0"));
     assert_int_not_equal(log_store_id(store)[0], id);
     assert_int_equal(total_of(store), 0);

@@ -21,83 +21,84 @@ enum { SECOND = 1000000, GENEROUS = 60 * SECOND };
 #define FIFTY      "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghij"
 #define HUNDREDS   FIFTY FIFTY FIFTY FIFTY FIFTY
 
+static const struct {
+    const char *url;
+    const char *wrong; /* a part of what is said; NULL: the URL is good */
+} urls[] = {
+    {"redis://127.0.0.1:6379/0", NULL},
+    {"redis://localhost", NULL},
+    {"redis://localhost/", NULL},
+    {"redis://redis.example.org:6380/15", NULL},
+    {"redis://[::1]", NULL},
+    {"redis://[fe80::1%eth0]:6379/3", NULL},
+    {"unix:///run/redis/redis.sock", NULL},
+    {"unix:///run/redis/redis.sock?db=2", NULL},
+    {"sentinel://localhost/mymaster", NULL},
+    {"sentinel://10.0.0.1:26379,10.0.0.2:26379/my-master_1.x", NULL},
+    {"sentinel://[::1]:26379,[fe80::1%eth0],host/m?db=15", NULL},
+    {"sentinel://" FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "/m", NULL},
+    {"", "neither"},
+    {"localhost:6379", "neither"},
+    {"rediss://localhost", "neither"},
+    {"redis://", "no host"},
+    {"redis://:6379", "no host"},
+    {"redis:///0", "no host"},
+    {"redis://user:secret@localhost", "redis.password_file"},
+    {"redis://localhost:", "port"},
+    {"redis://localhost:0", "port"},
+    {"redis://localhost:65536", "port"},
+    {"redis://localhost:63790000", "port"},
+    {"redis://localhost:6379x", "port"},
+    {"redis://localhost:+6379", "port"},
+    {"redis://::1:6379", "no host"},
+    {"redis://[::1", "]"},
+    {"redis://[::1]6379", "port"},
+    {"redis://local host", "name or an address"},
+    {"redis://localhost/x", "database"},
+    {"redis://localhost/1/2", "database"},
+    {"redis://localhost/-1", "database"},
+    {"redis://localhost/65536", "database"},
+    {"unix://redis.sock", "absolute"},
+    {"unix:///", "absolute"},
+    {"unix:///run/redis.sock?db=", "database"},
+    {"unix:///run/redis.sock?database=1", "?db=N"},
+    {"sentinel://", "no host"},
+    {"sentinel:///mymaster", "no host"},
+    {"sentinel://localhost", "what they call the master"},
+    {"sentinel://localhost/", "what they call the master"},
+    {"sentinel://localhost?db=1", "what they call the master"},
+    {"sentinel://localhost/?db=1", "what they call the master"},
+    {"sentinel://localhost/my master", "what they call the master"},
+    {"sentinel://localhost/mymaster/1", "what they call the master"},
+    {"sentinel://localhost/mymaster?db=", "database"},
+    {"sentinel://localhost/mymaster?db=1,2", "database"},
+    {"sentinel://localhost/mymaster?name=1", "?db=N"},
+    {"sentinel://localhost,/mymaster", "no host"},
+    {"sentinel://,localhost/mymaster", "no host"},
+    {"sentinel://a,,b/mymaster", "no host"},
+    {"sentinel://a:26379:b/mymaster", "port"},
+    {"sentinel://a:0,b/mymaster", "port"},
+    {"sentinel://a;b/mymaster", "name or an address"},
+    {"sentinel://[::1,::2]/mymaster", "]"},
+    {"sentinel://::1/mymaster", "no host"},
+    {"sentinel://user:secret@localhost/mymaster", "redis.password_file"},
+    {"sentinel://" FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS ",q/m", "more than 16"},
+    {"sentinel://localhost/m" FIFTY "_______________", "too long"},
+    {"sentinel://" FIFTY FIFTY FIFTY FIFTY FIFTY "______/m", "too long"},
+    {"sentinel://" HUNDREDS "," HUNDREDS "/m", "too long"},
+    {"unix:///"
+     "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+     "01234567",
+     "107"},
+};
+
 static void test_urls(void **state)
 {
-    static const struct {
-        const char *url;
-        const char *wrong; /* a part of what is said; NULL: the URL is good */
-    } rows[] = {
-        {"redis://127.0.0.1:6379/0", NULL},
-        {"redis://localhost", NULL},
-        {"redis://localhost/", NULL},
-        {"redis://redis.example.org:6380/15", NULL},
-        {"redis://[::1]", NULL},
-        {"redis://[fe80::1%eth0]:6379/3", NULL},
-        {"unix:///run/redis/redis.sock", NULL},
-        {"unix:///run/redis/redis.sock?db=2", NULL},
-        {"sentinel://localhost/mymaster", NULL},
-        {"sentinel://10.0.0.1:26379,10.0.0.2:26379/my-master_1.x", NULL},
-        {"sentinel://[::1]:26379,[fe80::1%eth0],host/m?db=15", NULL},
-        {"sentinel://" FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "/m", NULL},
-        {"", "neither"},
-        {"localhost:6379", "neither"},
-        {"rediss://localhost", "neither"},
-        {"redis://", "no host"},
-        {"redis://:6379", "no host"},
-        {"redis:///0", "no host"},
-        {"redis://user:secret@localhost", "redis.password_file"},
-        {"redis://localhost:", "port"},
-        {"redis://localhost:0", "port"},
-        {"redis://localhost:65536", "port"},
-        {"redis://localhost:63790000", "port"},
-        {"redis://localhost:6379x", "port"},
-        {"redis://localhost:+6379", "port"},
-        {"redis://::1:6379", "no host"},
-        {"redis://[::1", "]"},
-        {"redis://[::1]6379", "port"},
-        {"redis://local host", "name or an address"},
-        {"redis://localhost/x", "database"},
-        {"redis://localhost/1/2", "database"},
-        {"redis://localhost/-1", "database"},
-        {"redis://localhost/65536", "database"},
-        {"unix://redis.sock", "absolute"},
-        {"unix:///", "absolute"},
-        {"unix:///run/redis.sock?db=", "database"},
-        {"unix:///run/redis.sock?database=1", "?db=N"},
-        {"sentinel://", "no host"},
-        {"sentinel:///mymaster", "no host"},
-        {"sentinel://localhost", "what they call the master"},
-        {"sentinel://localhost/", "what they call the master"},
-        {"sentinel://localhost?db=1", "what they call the master"},
-        {"sentinel://localhost/?db=1", "what they call the master"},
-        {"sentinel://localhost/my master", "what they call the master"},
-        {"sentinel://localhost/mymaster/1", "what they call the master"},
-        {"sentinel://localhost/mymaster?db=", "database"},
-        {"sentinel://localhost/mymaster?db=1,2", "database"},
-        {"sentinel://localhost/mymaster?name=1", "?db=N"},
-        {"sentinel://localhost,/mymaster", "no host"},
-        {"sentinel://,localhost/mymaster", "no host"},
-        {"sentinel://a,,b/mymaster", "no host"},
-        {"sentinel://a:26379:b/mymaster", "port"},
-        {"sentinel://a:0,b/mymaster", "port"},
-        {"sentinel://a;b/mymaster", "name or an address"},
-        {"sentinel://[::1,::2]/mymaster", "]"},
-        {"sentinel://::1/mymaster", "no host"},
-        {"sentinel://user:secret@localhost/mymaster", "redis.password_file"},
-        {"sentinel://" FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS "," FOUR_HOSTS ",q/m", "more than 16"},
-        {"sentinel://localhost/m" FIFTY "_______________", "too long"},
-        {"sentinel://" FIFTY FIFTY FIFTY FIFTY FIFTY "______/m", "too long"},
-        {"sentinel://" HUNDREDS "," HUNDREDS "/m", "too long"},
-        {"unix:///"
-         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-         "01234567",
-         "107"},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *wrong = redis_check_url(rows[i].url);
-        if (rows[i].wrong == NULL ? wrong != NULL : wrong == NULL || strstr(wrong, rows[i].wrong) == NULL)
-            fail_msg("%s: %s", rows[i].url, wrong == NULL ? "taken" : wrong);
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        const char *wrong = redis_check_url(urls[i].url);
+        if (urls[i].wrong == NULL ? wrong != NULL : wrong == NULL || strstr(wrong, urls[i].wrong) == NULL)
+            fail_msg("%s: %s", urls[i].url, wrong == NULL ? "taken" : wrong);
     }
 }
 
