@@ -243,6 +243,19 @@ static void test_many(void **state)
     free(kept);
 }
 
+/* The same client, each second for a minute: all of mainlog is read before rejectlog. */
+static void test_again_and_again(void **state)
+{
+    enum { SECONDS = 60 };
+    struct log_exim *kept = calloc(1, sizeof *kept);
+    unsigned counted = 0;
+    (void)state;
+    for (int i = 0; i < 2 * SECONDS; i++)
+        counted += refused(kept, i < SECONDS ? log_exim_main : log_exim_reject, "", 1000 + i % SECONDS, 1);
+    assert_int_equal(counted, SECONDS);
+    free(kept);
+}
+
 static void test_paniclog(void **state)
 {
     static const struct log_row row = {"anything: whatever it is", line_used, {{PROBLEM(panic), 1}}};
@@ -327,8 +340,9 @@ static void test_cut(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),  cmocka_unit_test(test_two_logs),
-                                       cmocka_unit_test(test_many),  cmocka_unit_test(test_paniclog),
-                                       cmocka_unit_test(test_times), cmocka_unit_test(test_cut)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),     cmocka_unit_test(test_two_logs),
+                                       cmocka_unit_test(test_many),     cmocka_unit_test(test_again_and_again),
+                                       cmocka_unit_test(test_paniclog), cmocka_unit_test(test_times),
+                                       cmocka_unit_test(test_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
