@@ -57,6 +57,11 @@ known:
   domains = example.test
   local_parts = alice : bob : carol : postmaster
   transport = files
+misconfigured:
+  driver = accept
+  domains = example.test
+  local_parts = dave
+  transport = without_group
 remote:
   driver = manualroute
   domains = remote.test
@@ -74,6 +79,10 @@ begin transports
 files:
   driver = appendfile
   file = {folder}/mail/${local_part_data}
+without_group:
+  driver = appendfile
+  file = {folder}/mail/${local_part_data}
+  user = ${eval:1+65533}
 smtp:
   driver = smtp
   hosts_try_prdr =
@@ -161,6 +170,13 @@ def nobody_listens(play):
     play.attempt("deferred", problem="connection_refused")
 
 
+def misconfigured(play):
+    """A panic, as Exim calls it: the mail waits for somebody who mends that."""
+    play.mail("dave@example.test")
+    play.wait_log("== dave@example.test")
+    play.attempt("deferred", "internal", problem="other")
+
+
 def expired(play):
     """The last attempt is in the log as deferred, and then as given up."""
     play.mail("b@late.test")
@@ -231,8 +247,8 @@ def too_many(play):
 
 
 STEPS = [
-    delivered_here, thrown_away, delivered_away, deferred, bounced, unrouteable, frozen, nobody_listens, expired,
-    refusals, broken, wrong_password, lost, too_many,
+    delivered_here, thrown_away, delivered_away, deferred, bounced, unrouteable, frozen, nobody_listens, misconfigured,
+    expired, refusals, broken, wrong_password, lost, too_many,
 ]  # fmt: skip
 
 

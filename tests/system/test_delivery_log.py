@@ -8,7 +8,7 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from delivered import counts_of, without_times
+from delivered import counts_of, without_times, write_truth
 from kit.metrics import labels_of, name_of
 from kit.place import AS_ROOT, free_port, server_program
 from kit.process import run
@@ -317,11 +317,6 @@ class Run:
     def log(self):
         return self.postfix.folder / "maillog"
 
-    def write_truth(self):
-        """Beside the log, in text format."""
-        lines = [f"{series} {value}\n" for series, value in sorted(self.truth.items()) if value]
-        (self.postfix.folder / "maillog.counts").write_text("".join(lines))
-
 
 # By the local part, what the sink makes of it: status, class, code.
 FATES = {
@@ -362,7 +357,7 @@ def counted(logged):
 
 
 def test_everything_is_counted(logged, counted):
-    logged.write_truth()
+    write_truth(logged.truth, logged.log())
     assert without_times(counted) == {series: value for series, value in logged.truth.items() if value}
 
 
