@@ -226,3 +226,16 @@ enum label_line sendmail_notice(const struct sendmail_reading *reading, struct s
     tally_add(reading->tally, SERIES_0(bounces_sent_total), 1);
     return line_used;
 }
+
+/* There is no line of the delivery itself; of several recipients one is told. Addresses are others' words. */
+enum label_line sendmail_looped(const struct sendmail_reading *reading, struct span text)
+{
+    quoted_before(&text, SPAN(" via "));
+    quoted_before(&text, SPAN(", to "));
+    const struct hop hop = {.domain = domain_of(text)};
+    struct delivery delivery = delivery_begin(delivery_destination(reading->settings, &hop), status_bounced);
+    delivery.code = SPAN("5.4.6");
+    delivery.text = SPAN("too many hops");
+    delivery_count(reading->tally, &delivery);
+    return line_used;
+}
