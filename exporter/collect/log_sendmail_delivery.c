@@ -232,7 +232,8 @@ enum label_line sendmail_looped(const struct sendmail_reading *reading, struct s
 {
     quoted_before(&text, SPAN(" via "));
     quoted_before(&text, SPAN(", to "));
-    const struct hop hop = {.domain = domain_of(text)};
+    const struct span domain = domain_of(text);
+    const struct hop hop = {.domain = domain, .local = domain.length == 0};
     struct delivery delivery = delivery_begin(delivery_destination(reading->settings, &hop), status_bounced);
     delivery.code = SPAN("5.4.6");
     delivery.text = SPAN("too many hops");

@@ -1,5 +1,5 @@
-"""A mail server to deliver to: what it answers goes by the recipient's local part, and it throws mail away. And one that
-does not even greet."""
+"""A mail server to deliver to: what it answers goes by the recipient's local part, and it throws mail away. And one
+that does not even greet."""
 
 import contextlib
 import socket

@@ -184,7 +184,7 @@ def unknown_domain(play):
 
 
 def looping(play):
-    """To a server that is itself, of which the postmaster gets a copy; and a message that has been here too often, which is
+    """To a server that is itself, of which the postmaster gets a copy; and a message that has been here too often: it is
     returned at once."""
     play.mail("joe@loop.test")
     play.deliver()

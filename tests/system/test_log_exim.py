@@ -11,7 +11,7 @@ from kit.exim import Exim
 from kit.metrics import labels_of, name_of
 from kit.programs import Collector, Milterscope
 from kit.servers import Redis
-from kit.sink import Sink
+from kit.sink import Silent, Sink
 from kit.wait import wait_until
 from log_play import SITE
 from scope import site_in
@@ -24,8 +24,9 @@ SELECTORS = {"default": "", "all": "log_selector = +all\n"}
 
 @pytest.fixture(scope="module", params=SELECTORS)
 def play(parts, request):
-    sink = parts.start(Sink("127.0.0.1"))
-    main, rest = exim_mail.configuration(sink, SELECTORS[request.param])
+    hosts = {"sink": "127.0.0.1", **exim_mail.HANGING}
+    sinks = {name: parts.start((Silent if name == "silent" else Sink)(host)) for name, host in hosts.items()}
+    main, rest = exim_mail.configuration(sinks, SELECTORS[request.param])
     play = exim_mail.EximPlay(parts.start(Exim(parts.folder, main, rest, request.param)))
     for step in exim_mail.STEPS:
         step(play)

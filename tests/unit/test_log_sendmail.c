@@ -56,7 +56,7 @@ static const struct log_row rows[] = {
     {ID "SYSERR(root): Too many hops 27 (25 max): from <\" via x, to <b@example.org\"@example.org> via [192.0.2.9], to "
         "|/usr/bin/filter",
      line_used,
-     {{DELIVERED(external, bounced), 1}, {FAILED(loop, bounced), 1}}},
+     {{DELIVERED(local, bounced), 1}, {FAILED(loop, bounced), 1}}},
     {ID "SYSERR(a): collect: bad <x): Too many hops >", line_used, {{PROBLEM(error), 1}}},
     /* what was handed to the server on this host */
     {ID "to=a@example.org, ctladdr=b (1/1), delay=00:00:00, mailer=relay, pri=30000, relay=[127.0.0.1] [127.0.0.1], "
