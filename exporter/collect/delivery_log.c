@@ -20,7 +20,7 @@ enum {
     PAUSE_MS = 1000,
     SAVE_MS = 10 * 1000,
     DEADLINE_MS = 10 * 1000,
-    LINES_BETWEEN_LOOKS = 256, /* at the clock */
+    LINES_A_TURN = 256,
 };
 
 struct place {
@@ -28,6 +28,8 @@ struct place {
     enum log_exim_file exim_file; /* by its name, as Exim calls them */
     struct log_source *source;    /* NULL: cannot be opened or read, and is tried again */
     bool is_there;                /* it was, once: a file that never was may be a name that is misspelt */
+    bool has_more;                /* in this run */
+    int64_t last_us;              /* when the last line was written that was read */
 };
 
 struct delivery_log {
@@ -90,24 +92,22 @@ static bool is_there(struct place *place)
     return place->is_there;
 }
 
-/* Takes what there is until then; *lines grows with them. */
-static bool read_lines(struct delivery_log *self, struct log_source *source, int64_t until_ms, uint64_t *lines,
-                       struct failure *failure)
+/* Takes some of what there is; *lines grows with them. */
+static bool read_lines(struct delivery_log *self, struct place *place, uint64_t *lines, struct failure *failure)
 {
     struct log_entry entry;
-    for (unsigned turn = 1;; turn++) {
-        enum log_next next = log_source_next(source, &entry, failure);
-        if (next == log_next_none || next == log_next_failed)
+    for (unsigned i = 0; i < LINES_A_TURN; i++) {
+        enum log_next next = log_source_next(place->source, &entry, failure);
+        if (next == log_next_none || next == log_next_failed) {
+            place->has_more = false;
             return next == log_next_none;
+        }
         if (next == log_next_entry) {
             take(self, &entry);
             ++*lines;
         }
-        if (turn % LINES_BETWEEN_LOOKS == 0 && tally_clock_ms() >= until_ms) {
-            self->is_behind = true;
-            return true;
-        }
     }
+    return true;
 }
 
 /* A position may change where no line was read: a file that has nothing in it yet, or was rotated. */
@@ -123,22 +123,60 @@ static bool keep_position(struct delivery_log *self, const struct place *place, 
            fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
 }
 
-/* A source that fails is opened anew in the next run: a journal, say, may be another one by now. */
-static bool read_place(struct delivery_log *self, struct place *place, int64_t until_ms, uint64_t *lines,
-                       struct failure *failure)
+static bool open_place(struct place *place, struct failure *failure)
 {
     if (place->source == NULL)
         place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
-    if (place->source == NULL)
-        return false;
+    place->has_more = place->source != NULL;
+    return place->has_more;
+}
+
+/* A source that fails is opened anew in the next run: a journal, say, may be another one by now. */
+static bool read_place(struct delivery_log *self, struct place *place, uint64_t *lines, struct failure *failure)
+{
     self->counter.memory->exim.file = place->exim_file;
-    bool read = read_lines(self, place->source, until_ms, lines, failure);
-    bool kept = keep_position(self, place, failure);
+    self->counter.last_us = place->last_us;
+    bool read = read_lines(self, place, lines, failure);
+    place->last_us = self->counter.last_us;
+    bool kept = place->has_more || keep_position(self, place, failure);
     if (!read) {
         log_source_close(place->source);
         place->source = NULL;
     }
     return read && kept;
+}
+
+/* The one that is behind the others: of two logs that tell the same neither is read far ahead, since what is remembered is bounded. NULL:
+ * all were read. */
+static struct place *next_place(struct delivery_log *self)
+{
+    struct place *next = NULL;
+    for (size_t i = 0; i < self->count; i++) {
+        struct place *place = &self->places[i];
+        if (place->has_more && (next == NULL || place->last_us < next->last_us))
+            next = place;
+    }
+    return next;
+}
+
+/* All that there is, for a while. Each has its turn, whatever times stand in it. */
+static bool read_places(struct delivery_log *self, uint64_t *lines, struct failure *failure)
+{
+    const int64_t until_ms = tally_clock_ms() + RUN_MS;
+    bool good = true;
+    struct place *place;
+    for (size_t i = 0; i < self->count; i++) {
+        place = &self->places[i];
+        good = open_place(place, failure) && read_place(self, place, lines, failure) && good;
+    }
+    while ((place = next_place(self)) != NULL && tally_clock_ms() < until_ms)
+        good = read_place(self, place, lines, failure) && good;
+    self->is_behind = place != NULL;
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->places[i].has_more)
+            good = keep_position(self, &self->places[i], failure) && good;
+    }
+    return good;
 }
 
 /* ---- a run ---- */
@@ -180,8 +218,11 @@ static bool save(struct delivery_log *self, struct failure *failure)
 
 static void show_lag(const struct delivery_log *self, uint64_t lines)
 {
-    int64_t lag_us = self->counter.clock.now_us - self->counter.last_us;
-    if (lines > 0 && self->counter.last_us > 0)
+    int64_t last_us = 0;
+    for (size_t i = 0; i < self->count; i++)
+        last_us = self->places[i].last_us > last_us ? self->places[i].last_us : last_us;
+    int64_t lag_us = self->counter.clock.now_us - last_us;
+    if (lines > 0 && last_us > 0)
         tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
 }
 
@@ -189,14 +230,12 @@ static void show_lag(const struct delivery_log *self, uint64_t lines)
 static bool run(void *context, struct failure *failure)
 {
     struct delivery_log *self = context;
-    int64_t until_ms = tally_clock_ms() + RUN_MS;
     uint64_t lines = 0;
-    bool good = true, any = false;
-    self->is_behind = false;
+    bool any = false;
     self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
+    bool good = read_places(self, &lines, failure);
     for (size_t i = 0; i < self->count; i++) {
         struct place *place = &self->places[i];
-        good = read_place(self, place, until_ms, &lines, failure) && good;
         any = (place->source != NULL && is_there(place)) || any;
     }
     show_parts(self, any);

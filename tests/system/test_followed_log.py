@@ -215,6 +215,19 @@ def test_late(own_parts, seed, kind):
     check_whole(site)
 
 
+def test_much_at_once(own_parts, seed):
+    """All that was written in an hour to logs of which one repeats the other."""
+    site = followed(own_parts, "much", "exim")
+    site.logs.write(site.logs.lines.some(0))
+    collector = own_parts.start(Collector(site))
+    wait_seen(site)
+    assert collector.stop() == 0
+    for _ in range(1200):
+        site.logs.write(site.logs.lines.some(40))
+    collector.start()
+    figure(f"followed log: {check_whole(site)} lines of an hour, each counted once")
+
+
 def test_not_before(own_parts, seed):
     """At the very first start a log is read from its end: what happened before was not seen."""
     site = followed(own_parts, "before")
