@@ -3,8 +3,10 @@
 
 #include "conf/lib/log.h"
 #include "exporter/collect/clock.h"
+#include "exporter/collect/failed_sets.h"
 #include "exporter/collect/log_count.h"
 #include "exporter/collect/log_source.h"
+#include "exporter/collect/saved_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNPARSED_NAME "unparsed" /* the exporter knows it, too */
+
 enum {
     PLACES_MOST = LOG_FILES_MAX + 1,
     RUN_MS = 500,
     PAUSE_MS = 1000,
     SAVE_MS = 10 * 1000,
+    HAND_OVER_MS = 5 * 1000, /* as often as the pusher looks */
     DEADLINE_MS = 10 * 1000,
     LINES_BETWEEN_LOOKS = 256, /* at the clock */
 };
@@ -40,6 +45,7 @@ struct delivery_log {
     bool unsaved;                /* the same since the last save */
     struct failure save_failure; /* of the last one; EX_OK: it went well */
     int64_t saved_ms;            /* when that was */
+    int64_t handed_ms;           /* when the open sets were handed over last */
     uint64_t told;               /* lines that were not understood, of which people can read */
 };
 
@@ -62,7 +68,7 @@ static void show_parts(const struct delivery_log *self, bool is_read)
     enum mta_kind kind = self->counter.kind;
     set_part(self, part_delivery_log, is_read);
     set_part(self, part_delivery_stages, is_read && (kind == mta_kind_postfix || kind == mta_kind_auto));
-    set_part(self, part_scanner_log, is_read && self->counter.settings->spam_scanner == (int64_t)scanner_log);
+    set_part(self, part_scanner_log, is_read && self->counter.counting.settings->spam_scanner == (int64_t)scanner_log);
 }
 
 /* ---- a place ---- */
@@ -70,7 +76,7 @@ static void show_parts(const struct delivery_log *self, bool is_read)
 static void take(struct delivery_log *self, const struct log_entry *entry)
 {
     if (entry->lost > 0)
-        tally_add(self->counter.tally, SERIES_0(log_lines_lost_total), entry->lost);
+        tally_add(self->counter.counting.tally, SERIES_0(log_lines_lost_total), entry->lost);
     else if (entry->is_cut)
         log_count_cut(&self->counter);
     else if (entry->program == NULL)
@@ -147,20 +153,21 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
 static void tell_unparsed(struct delivery_log *self)
 {
     const struct log_unparsed *unparsed = &self->counter.memory->unparsed;
-    char path[SETTINGS_PATH_MAX + 16];
+    struct failure failure;
+    struct iovec part = {NULL, 0};
+    char *text = NULL;
     uint64_t first = unparsed->count < LOG_UNPARSED_KEPT ? 0 : unparsed->count - LOG_UNPARSED_KEPT;
     if (unparsed->count == self->told)
         return;
     self->told = unparsed->count;
-    snprintf(path, sizeof path, "%s/unparsed", self->counter.settings->run_directory);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    for (uint64_t i = first; file != NULL && i < unparsed->count; i++)
-        fprintf(file, "%s\n", unparsed->lines[i % LOG_UNPARSED_KEPT]);
-    if (file != NULL)
-        fclose(file);
-    else if (fd >= 0)
-        close(fd);
+    FILE *out = open_memstream(&text, &part.iov_len);
+    for (uint64_t i = first; out != NULL && i < unparsed->count; i++)
+        fprintf(out, "%s\n", unparsed->lines[i % LOG_UNPARSED_KEPT]);
+    if (out != NULL && fclose(out) == 0) {
+        part.iov_base = text;
+        saved_file_write(self->counter.counting.settings->run_directory, UNPARSED_NAME, &part, 1, false, &failure);
+    }
+    free(text);
 }
 
 /* One that failed is tried again, and is a failure until then. */
@@ -176,6 +183,16 @@ static bool save(struct delivery_log *self, struct failure *failure)
     if (last->status != EX_OK)
         *failure = *last;
     return last->status == EX_OK;
+}
+
+/* Best effort, as open sets are: what goes wrong goes wrong with the commit, too. */
+static void hand_over(struct delivery_log *self)
+{
+    struct failure failure;
+    if (tally_clock_ms() - self->handed_ms < HAND_OVER_MS)
+        return;
+    self->handed_ms = tally_clock_ms();
+    failed_sets_hand_over(self->counter.counting.failed, &failure);
 }
 
 static void show_lag(const struct delivery_log *self, uint64_t lines)
@@ -194,6 +211,7 @@ static bool run(void *context, struct failure *failure)
     bool good = true, any = false;
     self->is_behind = false;
     self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
+    failed_sets_tick(self->counter.counting.failed, self->counter.clock.now_us);
     for (size_t i = 0; i < self->count; i++) {
         struct place *place = &self->places[i];
         good = read_place(self, place, until_ms, &lines, failure) && good;
@@ -202,6 +220,7 @@ static bool run(void *context, struct failure *failure)
     show_parts(self, any);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
+    hand_over(self);
     show_lag(self, lines);
     tell_unparsed(self);
     return save(self, failure) && good && !self->uncommitted;
@@ -231,7 +250,9 @@ static void *open_log(const struct settings *settings, const struct tally *tally
     struct log_places chosen = settings->collector_logs;
     struct delivery_log *self = calloc(1, sizeof *self);
     struct log_memory *memory = log_store_memory(store, sizeof *memory);
-    if (self == NULL || memory == NULL) {
+    struct failed_sets *failed = memory == NULL ? NULL : failed_sets_open(&memory->failed, settings);
+    if (self == NULL || failed == NULL) {
+        failed_sets_close(failed);
         free(self);
         fail(failure, EX_OSERR, "no memory");
         return NULL;
@@ -240,8 +261,9 @@ static void *open_log(const struct settings *settings, const struct tally *tally
         log_source_choose(settings, &chosen);
     self->tally = tally;
     self->counter.kind = (enum mta_kind)settings->mta_kind;
-    self->counter.settings = settings;
-    self->counter.tally = log_store_counting(store);
+    self->counter.counting.settings = settings;
+    self->counter.counting.tally = log_store_counting(store);
+    self->counter.counting.failed = failed;
     self->counter.memory = memory;
     for (uint32_t i = 0; i < chosen.count; i++)
         add_place(self, chosen.files[i]);
@@ -264,6 +286,7 @@ static void close_log(void *context)
         if (self->places[i].source != NULL)
             log_source_close(self->places[i].source);
     }
+    failed_sets_close(self->counter.counting.failed);
     free(self);
 }
 

@@ -5,7 +5,7 @@
 
 static void count(const struct log_counter *counter, enum label_line line)
 {
-    tally_add(counter->tally, SERIES_1(log_lines_total, line), 1);
+    tally_add(counter->counting.tally, SERIES_1(log_lines_total, line), 1);
 }
 
 /* What is printed is one line, whatever it holds. */
@@ -28,21 +28,22 @@ static enum label_line count_mta(struct log_counter *counter, const struct log_l
     const enum mta_kind kind = counter->kind;
     enum label_line result = line_ignored;
     if (kind == mta_kind_postfix || kind == mta_kind_auto)
-        result = log_postfix_count(&counter->memory->postfix, counter->settings, counter->tally, line);
+        result = log_postfix_count(&counter->memory->postfix, &counter->counting, line);
     if (result == line_ignored && (kind == mta_kind_sendmail || kind == mta_kind_auto))
-        result = log_sendmail_count(&counter->memory->sendmail, counter->settings, counter->tally, line);
+        result = log_sendmail_count(&counter->memory->sendmail, &counter->counting, line);
     if (result == line_ignored && (kind == mta_kind_exim || kind == mta_kind_auto))
-        result = log_exim_count(&counter->memory->exim, counter->settings, counter->tally, line);
+        result = log_exim_count(&counter->memory->exim, &counter->counting, line);
     return result;
 }
 
 void log_count_line(struct log_counter *counter, const struct log_line *line)
 {
+    counter->counting.time_us = line->time_us;
     if (line->time_us != 0)
         counter->last_us = line->time_us;
     enum label_line result = count_mta(counter, line);
     if (result == line_ignored) /* stands beside any MTA */
-        result = log_mailscanner_count(&counter->memory->mailscanner, counter->settings, counter->tally, line);
+        result = log_mailscanner_count(&counter->memory->mailscanner, &counter->counting, line);
     if (result == line_unparsed)
         keep_unparsed(counter, line->program, line->message);
     count(counter, result);

@@ -248,7 +248,7 @@ static enum label_line count_delivery(const struct exim_reading *reading, enum l
         parts.hop.local = !remote;
     if (status == status_bounced)
         reading->state->messages[slot].failed = true;
-    struct delivery delivery = delivery_begin(delivery_destination(reading->settings, &parts.hop), status);
+    struct delivery delivery = delivery_begin(reading->counting->settings, &parts.hop, status);
     if (status == status_bounced && is_given_up(parts.reason)) {
         delivery.status = status_expired;
         if (!remote)
@@ -260,7 +260,7 @@ static enum label_line count_delivery(const struct exim_reading *reading, enum l
         reading->state->messages[slot].destination = (uint8_t)delivery.destination;
     delivery.delay_us = delay_us(reading, parts.on_queue);
     delivery.text = parts.reason;
-    delivery_count(reading->tally, &delivery);
+    delivery_count(reading->counting, &delivery);
     return line_used;
 }
 
@@ -275,7 +275,7 @@ static enum label_line count_arrival(const struct exim_reading *reading, struct 
     if (slot < 0 || !reading->state->messages[slot].failed)
         return line_ignored;
     reading->state->messages[slot].failed = false;
-    tally_add(reading->tally, SERIES_0(bounces_sent_total), 1);
+    tally_add(reading->counting->tally, SERIES_0(bounces_sent_total), 1);
     return line_used;
 }
 

@@ -7,9 +7,10 @@ import signal
 
 import pytest
 from delivered import counts_of
+from exporter import ask
 from kit.figures import figure
 from kit.place import TOP
-from kit.programs import Collector, Milterscope
+from kit.programs import Collector, Exporter, Milterscope
 from kit.servers import Redis
 from kit.wait import wait_until
 from scope import site_in
@@ -197,9 +198,10 @@ def test_truncated(own_parts, seed):
     check_whole(site)
 
 
-def test_not_understood(own_parts, seed):
-    """The last ten are there for people to read, whatever they hold."""
-    site = followed(own_parts, "unparsed")
+@pytest.mark.parametrize("privacy", [False, True])
+def test_not_understood(own_parts, seed, privacy):
+    """The last ten are there for people to read, whatever they hold; on the page without people's names."""
+    site = followed(own_parts, f"unparsed_{privacy}", privacy=privacy)
     site.log.write(b"")
     own_parts.start(Collector(site))
     wait_seen(site)
@@ -207,3 +209,12 @@ def test_not_understood(own_parts, seed):
     check_whole(site)
     told = (site.run_directory / "unparsed").read_bytes()
     assert told == b"".join(b"no time ?[31m%d\n" % i for i in range(3, 12)) + b"x" * 511 + b"\n"
+    site.log.write(b"joe@example.test is <b>late</b>\n")
+    exporter = own_parts.start(Exporter(site))
+    page = lambda: ask(exporter, "GET", "/").content.decode()  # noqa: E731
+    if privacy:
+        check_whole(site)
+        assert "late" not in page()
+    else:
+        wait_until(lambda: "<bdi>…@example.test is &lt;b&gt;late&lt;/b&gt;</bdi>" in page(), page, interval=0.5)
+        assert "no time ?[31m11" in page()
