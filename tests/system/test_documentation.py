@@ -208,10 +208,8 @@ def test_promises_are_held_by_tests():
 def test_signals():
     supervisor = (TOP / "milter/supervisor/supervisor.c").read_text()
     assert signals(FILTER) == set(re.findall(r"case (SIG\w+):", supervisor))
-    exporter = (TOP / "exporter/serve/main.c").read_text()
-    assert signals(EXPORTER) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", exporter))
-    collector = (TOP / "exporter/collect/main.c").read_text()
-    assert signals(COLLECTOR) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", collector))
+    both = (TOP / "exporter/signals.c").read_text()
+    assert signals(EXPORTER) == signals(COLLECTOR) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", both))
 
 
 def test_manual_of_the_collector():
