@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 import sendmailserver as server
 from kit.accounts import needs_open_folder
+from kit.figures import figure
 from kit.mta_checks import ATTACHED, EXPIRY, FAILURE, UP, VERSION, MtaChecks, of
 from kit.network import Network
 from kit.place import server_program
@@ -19,7 +20,7 @@ from kit.servers import Postfix
 from kit.smtp import Smtp
 from kit.syslog import Syslog
 from kit.tls import certificate
-from kit.wait import wait_until
+from kit.wait import GENEROUS, wait_until
 from mail import Session, Traffic, attached, send
 from scope import PASSED, Scope, site_in
 from truth import metric
@@ -283,6 +284,21 @@ def test_in_the_exporter(own_parts, scope, postfix):
     postconf = server_program("postfix", "usr/sbin/postconf")
     version = run([postconf, "-c", postfix.folder / "etc", "-h", "mail_version"]).strip()
     assert values[metric("mta_info", mta="postfix", version=version)] == 1
+
+
+def test_taken_out_within_a_minute(own_parts, scope, postfix, milter_socket):
+    """By the collector as it runs, right after it has looked: a whole interval passes."""
+    site = listening(scope.site, postfix.address)
+    own_parts.start(Collector(site))
+    series = metric("milter_attached", listener="%s:%d" % postfix.address)
+    wait_until(lambda: scope.dump().values.get(series) == 1, "the filter is asked")
+    try:
+        begun = time.monotonic()
+        postfix.reload(smtpd_milters="")
+        wait_until(lambda: scope.dump().values[series] == 0, "it is seen that the filter is not asked any more", 3 * GENEROUS)
+        figure(f"the filter taken out of main.cf is seen after {time.monotonic() - begun:.1f} s (bound: 60)")
+    finally:
+        postfix.reload(smtpd_milters=f"unix:{milter_socket}")
 
 
 # ---- the file of the checks, under another account
