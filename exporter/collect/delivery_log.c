@@ -24,6 +24,7 @@ enum {
     PAUSE_MS = 1000,
     SAVE_MS = 10 * 1000,
     HAND_OVER_MS = 5 * 1000, /* as often as the pusher looks */
+    SAY_MS = 10 * 1000, /* between two words on a place that fails now and then */
     DEADLINE_MS = 10 * 1000,
     LINES_BETWEEN_LOOKS = 256, /* at the clock */
 };
@@ -33,6 +34,9 @@ struct place {
     enum log_exim_file exim_file; /* by its name, as Exim calls them */
     struct log_source *source;    /* NULL: cannot be opened or read, and is tried again */
     bool is_there;                /* it was, once: a file that never was may be a name that is misspelt */
+    struct failure failure;       /* of the last run; EX_OK: it was read */
+    char said[sizeof((struct failure *)0)->text]; /* of it in our own log; empty: nothing, or that it is read again */
+    int64_t said_ms;                              /* when that was; 0: never */
 };
 
 struct delivery_log {
@@ -147,7 +151,38 @@ static bool read_place(struct delivery_log *self, struct place *place, int64_t u
     return read && kept;
 }
 
+/* Says what is new of a place: the runner says one thing of a run, and of places several may fail, each in its own way. */
+static void say(struct place *place)
+{
+    const char *text = place->failure.status == EX_OK ? "" : place->failure.text;
+    int64_t now_ms = tally_clock_ms();
+    if (strcmp(place->said, text) == 0 || (place->said_ms != 0 && now_ms - place->said_ms < SAY_MS))
+        return;
+    if (text[0] != '\0')
+        log_warning("log: %s", text);
+    else
+        log_info("log: %s is read again", place->name);
+    strcpy(place->said, text);
+    place->said_ms = now_ms;
+}
+
 /* ---- a run ---- */
+
+static bool read_places(struct delivery_log *self, uint64_t *lines, struct failure *failure)
+{
+    int64_t until_ms = tally_clock_ms() + RUN_MS;
+    size_t failed = 0;
+    bool any = false;
+    for (size_t i = 0; i < self->count; i++) {
+        struct place *place = &self->places[i];
+        place->failure.status = EX_OK;
+        failed += !read_place(self, place, until_ms, lines, &place->failure);
+        any = (place->source != NULL && is_there(place)) || any;
+        say(place);
+    }
+    show_parts(self, any);
+    return failed == 0 || fail(failure, EX_IOERR, "%zu of %zu places of the log fail", failed, self->count);
+}
 
 /* For people, and nothing hangs on it: the last lines that were not understood, the oldest first, in run_directory/unparsed. */
 static void tell_unparsed(struct delivery_log *self)
@@ -206,18 +241,11 @@ static void show_lag(const struct delivery_log *self, uint64_t lines)
 static bool run(void *context, struct failure *failure)
 {
     struct delivery_log *self = context;
-    int64_t until_ms = tally_clock_ms() + RUN_MS;
     uint64_t lines = 0;
-    bool good = true, any = false;
     self->is_behind = false;
     self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
     failed_sets_tick(self->counter.counting.failed, self->counter.clock.now_us);
-    for (size_t i = 0; i < self->count; i++) {
-        struct place *place = &self->places[i];
-        good = read_place(self, place, until_ms, &lines, failure) && good;
-        any = (place->source != NULL && is_there(place)) || any;
-    }
-    show_parts(self, any);
+    bool good = read_places(self, &lines, failure);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
     hand_over(self);

@@ -89,7 +89,7 @@ static void add_result(struct queue_collector *self, const struct queue_place *p
                        int64_t micros, bool complete)
 {
     struct result *result = &self->results[queue];
-    result->complete = (!result->seen || result->complete) && complete && !self->places.cut[queue];
+    result->complete = (!result->seen || result->complete) && complete && self->places.cuts[queue] == queue_cut_none;
     result->seen = true;
     result->shows_tried = place->shows_tried;
     result->micros += micros;
@@ -97,12 +97,44 @@ static void add_result(struct queue_collector *self, const struct queue_place *p
     add_sum(&result->sum, &self->sums[queue]);
 }
 
-/* The first failure is told. */
+/* All failures of a run are told, as far as there is room for them. */
 static bool tell(const struct failure *one, struct failure *failure)
 {
+    static const char more[] = "; and more";
+    size_t length = strlen(failure->text), room = sizeof failure->text - sizeof more;
     if (failure->status == EX_OK)
         *failure = *one;
+    else if (length + strlen("; ") + strlen(one->text) <= room)
+        strcat(strcat(failure->text, "; "), one->text);
+    else if (length <= room && strstr(failure->text, more) == NULL)
+        strcpy(failure->text + length, more);
     return false;
+}
+
+/* Of a queue that is in more directories than are looked at: what it shows is less than there is, or nothing where none was found. */
+static bool tell_cut(const struct queue_collector *self, enum label_queue queue, struct failure *failure)
+{
+    struct failure one;
+    const char *name = queue >= queue_own_0 ? self->settings->collector_queues.list[queue - queue_own_0].name
+                                            : catalogue[metric_queue_messages].labels[0]->values[queue];
+    switch (self->places.cuts[queue]) {
+    case queue_cut_none:
+        return true;
+    case queue_cut_room:
+        fail(&one, EX_CONFIG,
+             "queue %s has more directories than the %d that are looked at; what is in the others is not counted", name,
+             QUEUE_DIRECTORIES_MAX);
+        break;
+    case queue_cut_search:
+        if (atomic_load_explicit(&collectors_end, memory_order_relaxed))
+            return true;
+        fail(&one, EX_CONFIG,
+             "queue %s: there is too much to be looked through for its directories; those that were not found in time "
+             "are not counted",
+             name);
+        break;
+    }
+    return tell(&one, failure);
 }
 
 static bool scan_place(struct queue_collector *self, const struct queue_place *place, const struct queue_time *end,
@@ -155,6 +187,8 @@ static bool run(void *context, struct failure *failure)
     *failure = (struct failure){EX_OK, ""};
     memset(self->results, 0, sizeof self->results);
     bool good = queue_places_find(self->settings, &self->places, failure);
+    for (int queue = 0; queue < queue_COUNT; queue++)
+        good = tell_cut(self, (enum label_queue)queue, failure) && good;
     for (unsigned i = 0; i < self->places.count; i++)
         good = scan_place(self, &self->places.list[i], &limit, self->places.count - i, failure) && good;
     for (int queue = 0; queue < queue_COUNT; queue++)

@@ -185,6 +185,28 @@ def test_saving_fails(own_parts, seed):
     assert collector.logs()[0].read_text().count("log.json cannot be written") == 1
 
 
+def test_places_that_fail(own_parts, seed):
+    """Of several places each one that fails is said, once until it changes; the others are read."""
+    site = followed(own_parts, "fails")
+    bad = [site.folder.disk / name for name in ("bad-1.log", "bad-2.log")]
+    for folder in bad:
+        folder.mkdir()
+    site.log.write(b"")
+    site.write(collector={"logs": [str(path) for path in (bad[0], site.log.path, bad[1])]})
+    collector = own_parts.start(Collector(site))
+    wait_seen(site)
+    wait_success(site, 0)
+    for lines in range(1, 4):
+        site.log.write(random.choice(LINES))
+        wait_until(lambda lines=lines: lines_of(site) == lines, f"{lines} lines are counted")
+    said = collector.logs()[0].read_text()
+    assert [said.count(f"log: the log {folder} cannot be read: ") for folder in bad] == [1, 1], said
+    assert said.count("log: 2 of 3 places of the log fail") == 1, said
+    for folder in bad:
+        folder.rmdir()
+    wait_success(site, 1)
+
+
 def test_truncated(own_parts, seed):
     """copytruncate of logrotate: what was read before the cut is counted, and what is written behind it."""
     site = followed(own_parts, "truncated")

@@ -1,4 +1,4 @@
-/* exporter/collect/queue.c, queue_places.c: which directories are looked at, what the gauges are then, and when the next pass is due. */
+/* exporter/collect/queue.c, queue_places.c, queue_pattern.c: which directories are looked at, what the gauges are then, and when the next pass is due. */
 #include "exporter/collect/queue.c"
 
 #include "tests/unit/queue_spool.h"
@@ -149,20 +149,39 @@ static void test_sendmail_places(void **state)
     assert_non_null(strstr(failure.text, "sendmail.cf, which says where the queues are, cannot be read"));
 }
 
-/* More directories than there is room for: the gauges say that it is not all. */
+static void put_directories(const char *form, int count, const char *name)
+{
+    char path[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s%d%s", form, i, name);
+        put_config(path, "T1699999999\n");
+    }
+}
+
+/* As many directories as there is room for are seen; of one more it is said that it is not, and no other queue has less room for it. */
 static void test_room(void **state)
 {
     (void)state;
     put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
     configure(mta_kind_sendmail, "sendmail.cf");
-    for (int i = 0; i <= QUEUE_PLACES_MAX; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "mqueue/q%d/qf5AK100000001", i);
-        put_config(name, "T1699999999\n");
-    }
+    add_own_queue("in/*/qf", queue_form_sendmail);
+    strcpy(settings.collector_queues.list[0].name, "in");
+    put_directories("mqueue/q", QUEUE_DIRECTORIES_MAX, "/qf5AK100000001");
+    put_directories("in/", 5 * QUEUE_DIRECTORIES_MAX, "/qf/qf5AK100000001");
     struct queue_collector *self = opened();
-    assert_true(run(self, &failure));
-    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_PLACES_MAX);
+    failure = (struct failure){EX_OK, ""};
+    assert_false(run(self, &failure));
+    assert_string_equal(failure.text, "queue in has more directories than the 128 that are looked at; what is in the "
+                                      "others is not counted");
+    assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), QUEUE_DIRECTORIES_MAX);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_own_0), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_DIRECTORIES_MAX);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 1);
+    spool_put_text("mqueue/qx/qf5AK100000001", "T1699999999\n");
+    assert_false(run(self, &failure));
+    assert_non_null(strstr(failure.text, "; queue in has more directories than the 128 that are looked at;"));
+    assert_int_equal(strncmp(failure.text, "queue mqueue has more directories than the 128", 46), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_DIRECTORIES_MAX);
     assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 0);
     free(self);
 }
@@ -352,32 +371,6 @@ static void test_no_mta(void **state)
     free(self);
 }
 
-/* ---- time ---- */
-
-static void test_pause(void **state)
-{
-    (void)state;
-    assert_int_equal(pause_after(30000000, 1000000, 500000), 29000);
-    assert_int_equal(pause_after(30000000, 3000000, 2000000), 97000); /* 2 s of 100 */
-    assert_int_equal(pause_after(30000000, 50000000, 100000), 50000); /* a slow disk */
-    assert_int_equal(pause_after(1000000, 990000, 1000), 990);
-    assert_int_equal(pause_after(1000000, 1000, 20), 999);
-}
-
-/* Each place to come gets its part of the time that is left, and the last all of it. */
-static void test_shares(void **state)
-{
-    struct queue_time now = queue_time_now();
-    struct queue_time end = {now.wall + 100000000, now.cpu + 10000000};
-    (void)state;
-    struct queue_bounds one = bounds_for(&end, 1), four = bounds_for(&end, 4);
-    assert_in_range(one.end.wall, end.wall - 5, end.wall);
-    assert_in_range(one.read.wall, now.wall + 80000000, now.wall + 85000000);
-    assert_in_range(one.read.cpu, now.cpu + 8000000, now.cpu + 8500000);
-    assert_in_range(four.end.wall, now.wall + 25000000, now.wall + 30000000);
-    assert_in_range(four.end.cpu, now.cpu + 2500000, now.cpu + 3000000);
-}
-
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -386,6 +379,7 @@ int main(void)
         TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
         TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
         TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_pattern_without_rights),
-        TEST(test_no_mta),         TEST(test_pause),           TEST(test_shares)};
+        TEST(test_no_mta),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
