@@ -24,7 +24,7 @@ enum {
     PAUSE_MS = 1000,
     SAVE_MS = 10 * 1000,
     HAND_OVER_MS = 5 * 1000, /* as often as the pusher looks */
-    SAY_MS = 10 * 1000, /* between two words on a place that fails now and then */
+    SAY_MS = 10 * 1000,      /* between two words on a place that fails now and then */
     DEADLINE_MS = 10 * 1000,
     LINES_BETWEEN_LOOKS = 256, /* at the clock */
 };

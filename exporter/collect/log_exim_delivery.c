@@ -235,6 +235,15 @@ static bool is_given_up(struct span reason)
            span_find(reason, SPAN("have been failing for a long time")) >= 0;
 }
 
+/* No router knows the address: of another's domain that is what a domain that does not exist comes to. */
+static bool is_unknown_domain(const struct exim_reading *reading, const struct parts *parts,
+                              enum label_destination destination)
+{
+    return destination == destination_external && reading->counting->settings->domains.count > 0 &&
+           parts->hop.domain.length > 0 && parts->hop.host.length == 0 &&
+           span_begins(parts->reason, SPAN("Unrouteable address"));
+}
+
 static enum label_line count_delivery(const struct exim_reading *reading, enum label_status status, struct span text)
 {
     struct parts parts = read_parts(text);
@@ -259,7 +268,7 @@ static enum label_line count_delivery(const struct exim_reading *reading, enum l
     if (status == status_deferred)
         reading->state->messages[slot].destination = (uint8_t)delivery.destination;
     delivery.delay_us = delay_us(reading, parts.on_queue);
-    delivery.text = parts.reason;
+    delivery.text = is_unknown_domain(reading, &parts, delivery.destination) ? SPAN("host unknown") : parts.reason;
     delivery_count(reading->counting, &delivery);
     return line_used;
 }

@@ -39,6 +39,8 @@ static bool was_told(const struct exim_reading *reading)
     const struct log_line *line = reading->line;
     uint64_t all = fnv1a(FNV1A_BEGINS, line->message.at, line->message.length);
     all = fnv1a(all, (const char *)&line->pid, sizeof line->pid);
+    if (line->program.length == 0) /* Exim writes the very same line into both; syslog has a time of its own for each */
+        all = fnv1a(all, (const char *)&line->time_us, sizeof line->time_us);
     struct log_exim_refused *place = place_of(reading->state, (uint32_t)(all ^ all >> 32), line->time_us);
     if (line->program.length > 0) {
         place->balance = !place->balance;

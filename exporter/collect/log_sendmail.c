@@ -48,7 +48,7 @@ static const struct event {
 };
 
 /* "SYSERR(USER): …": an error; behind it stands what the system says. A client that fell silent in the middle of a message is told as one,
- * too; and the loss of a mail was told before. */
+ * too; the loss of a mail was told before; and a mail that goes round in circles is a delivery. */
 static enum label_line count_syserr(const struct sendmail_reading *reading, struct span text)
 {
     if (span_find(text, SPAN("cannot save rejected email anywhere")) >= 0)
@@ -56,6 +56,9 @@ static enum label_line count_syserr(const struct sendmail_reading *reading, stru
     if (span_find(text, SPAN("): collect: ")) > 0 &&
         (span_find(text, SPAN("read timeout")) > 0 || span_find(text, SPAN("I/O error on connection from")) > 0))
         return add(reading, SERIES_0(log_connections_lost_total));
+    span_before(&text, ')');
+    if (span_take(&text, SPAN(": Too many hops ")))
+        return sendmail_looped(reading, text);
     return add(reading, PROBLEM(error));
 }
 

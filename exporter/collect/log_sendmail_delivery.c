@@ -226,3 +226,17 @@ enum label_line sendmail_notice(const struct sendmail_reading *reading, struct s
     tally_add(reading->counting->tally, SERIES_0(bounces_sent_total), 1);
     return line_used;
 }
+
+/* There is no line of the delivery itself; of several recipients one is told. Addresses are others' words. */
+enum label_line sendmail_looped(const struct sendmail_reading *reading, struct span text)
+{
+    quoted_before(&text, SPAN(" via "));
+    quoted_before(&text, SPAN(", to "));
+    const struct span domain = domain_of(text);
+    const struct hop hop = {.domain = domain, .local = domain.length == 0};
+    struct delivery delivery = delivery_begin(reading->counting->settings, &hop, status_bounced);
+    delivery.code = SPAN("5.4.6");
+    delivery.text = SPAN("too many hops");
+    delivery_count(reading->counting, &delivery);
+    return line_used;
+}

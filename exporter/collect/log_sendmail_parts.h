@@ -19,6 +19,9 @@ enum label_line sendmail_delivery(const struct sendmail_reading *reading, struct
 /* What follows the queue ID of a notice that is made of the message `queue_id`. */
 enum label_line sendmail_notice(const struct sendmail_reading *reading, struct span queue_id, struct span text);
 
+/* "Too many hops …": the message was returned before anybody was asked. */
+enum label_line sendmail_looped(const struct sendmail_reading *reading, struct span text);
+
 /* A refusal, or an error of a milter's; ignored: it is neither. */
 enum label_line sendmail_reject(const struct sendmail_reading *reading, struct span text);
 

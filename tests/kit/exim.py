@@ -13,7 +13,7 @@ from kit.wait import GENEROUS
 
 class Exim:
     """An Exim that listens on `address`. `main`: lines for the main part of its configuration, `rest`: what follows
-    that, in place of that of private-exim; {folder} in them is its own."""
+    that, in place of that of private-exim; {folder} and {port} in them are its own."""
 
     def __init__(self, folder, main="", rest="", name="exim"):
         self.folder = folder.disk / name
@@ -31,7 +31,7 @@ class Exim:
         (self.folder / "etc").mkdir(parents=True, exist_ok=True)
         files = [self.folder / "etc/main", self.folder / "etc/rest"]
         for path, text in zip(files, [self.main, self.rest], strict=True):
-            path.write_text(text.replace("{folder}", str(self.folder)))
+            path.write_text(text.replace("{folder}", str(self.folder)).replace("{port}", str(self.address[1])))
         return files if self.rest else files[:1]
 
     def start(self):

@@ -20,15 +20,15 @@ def reverse(address):
 
 
 class Names:
-    """A context. `addresses`: {name: address}; `pointers`: {address: name}; `broken`: addresses for whose names there is no
-    answer but a failure. All other names do not exist."""
+    """A context. `addresses`: {name: address}; `pointers`: {address: name}; `broken`: names, and addresses for
+    whose names, there is no answer but a failure. All other names do not exist."""
 
     def __init__(self, network, addresses, pointers=None, broken=()):
         self.network = network
         self.records = {(name, A): socket.inet_aton(address) for name, address in addresses.items()}
         self.records |= {(reverse(address), PTR): wire(name) for address, name in (pointers or {}).items()}
         self.known = {name for name, _ in self.records}
-        self.broken = {reverse(address) for address in broken}
+        self.broken = {*broken, *map(reverse, broken)}
 
     def answer(self, query):
         labels, at = [], 12

@@ -21,7 +21,7 @@ exec cat >>{folder}/delivered
 
 
 class Sendmail:
-    """A sendmail that listens on `address` in `network`. `lines`: for sendmail.mc, where {folder} is its own. `tables`: maps
+    """A sendmail that listens on `address` in `network`. `lines`: for sendmail.mc, where {folder} and {port} are its own. `tables`: maps
     of type hash by their names in etc/, `users`: passwords of SMTP AUTH, `dns`: it asks the network's (kit/names.py)."""
 
     def __init__(self, folder, network, lines="", name="sendmail", tables=None, users=None, dns=False):
@@ -47,7 +47,8 @@ class Sendmail:
 
     def write(self):
         etc = self.folder / "etc"
-        (etc / "lines.mc").write_text(self.lines.replace("{folder}", str(self.folder)))
+        lines = self.lines.replace("{folder}", str(self.folder))
+        (etc / "lines.mc").write_text(lines.replace("{port}", str(self.address[1])))
         for name, rows in self.tables.items():
             (etc / f"{name}.table").write_text("".join(f"{key}\t{value}\n" for key, value in rows.items()))
         if self.dns:

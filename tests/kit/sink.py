@@ -1,6 +1,8 @@
-"""A mail server to deliver to: what it answers goes by the recipient's local part, and it throws mail away."""
+"""A mail server to deliver to: what it answers goes by the recipient's local part, and it throws mail away. And one
+that does not even greet."""
 
 import contextlib
+import socket
 import socketserver
 import threading
 
@@ -13,11 +15,16 @@ REPLIES = {  # to RCPT
 }
 AT_THE_END = {"spam": b"554 5.7.1 Message rejected as spam", "busy": b"451 4.3.0 The moon is in the wrong phase"}
 HANGS_UP = "vanish"  # at RCPT
+MUTE, ASLEEP = "mute", "asleep"  # never answers RCPT, or the end of a message
 
 
 class Handler(socketserver.StreamRequestHandler):
     def say(self, reply):
         self.wfile.write(reply + b"\r\n")
+
+    def hang(self):
+        """Until the client has had enough."""
+        self.rfile.read()
 
     def handle(self):
         with contextlib.suppress(ConnectionError):
@@ -29,12 +36,16 @@ class Handler(socketserver.StreamRequestHandler):
                     user = line.split(b"<")[1].split(b"@")[0].decode()
                     if user == HANGS_UP:
                         return
-                    last = AT_THE_END.get(user, last)
+                    if user == MUTE:
+                        return self.hang()
+                    last = None if user == ASLEEP else AT_THE_END.get(user, last)
                     self.say(REPLIES.get(user, b"250 2.1.5 Ok"))
                 elif word == b"DATA":
                     self.say(b"354 Go on")
                     while self.rfile.readline() not in (b".\r\n", b""):
                         pass
+                    if last is None:
+                        return self.hang()
                     self.say(last)
                     last = b"250 2.0.0 Ok"
                 elif word == b"QUIT":
@@ -51,8 +62,8 @@ class Sink(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address):
-        super().__init__((address, 0), Handler)
+    def __init__(self, address, port=0):
+        super().__init__((address, port), Handler)
         self.port = self.server_address[1]
 
     def __enter__(self):
@@ -62,3 +73,17 @@ class Sink(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __exit__(self, *failure):
         self.shutdown()
         self.server_close()
+
+
+class Silent:
+    """A context. Whoever connects to `port` is connected, and hears nothing."""
+
+    def __init__(self, address, port=0):
+        self.socket = socket.create_server((address, port), backlog=128)
+        self.port = self.socket.getsockname()[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.socket.close()

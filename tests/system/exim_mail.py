@@ -1,10 +1,14 @@
 """Mail of every fate through a real Exim, and the truth of it: STEPS, what each must add to the metrics of its log."""
 
+import re
+
+from kit.sink import ASLEEP, MUTE
 from kit.smtp import Smtp
-from kit.wait import pass_time
+from kit.wait import pass_time, wait_until
 from log_play import BACK, TEXT, Play
 
 PICKY, SLOW, UNWELCOME = "127.0.0.2", "127.0.0.3", "127.0.0.4"  # clients
+HANGING = {MUTE: "127.0.0.8", ASLEEP: "127.0.0.9", "silent": "127.0.0.10"}  # servers; Exim leaves alone one that hung
 
 MAIN = """acl_smtp_connect = check_connect
 acl_smtp_helo = check_helo
@@ -36,7 +40,7 @@ check_rcpt:
        condition = ${lookup{x}lsearch{/nonexistent/table}}
   deny local_parts = blocked
        message = $sender_host_address is listed at dnsbl.test
-  accept domains = remote.test : refused.test : late.test
+  accept domains = !example.test : !elsewhere.test : *.test
   require message = relay not permitted
           domains = example.test
   require verify = recipient
@@ -44,6 +48,8 @@ check_rcpt:
 check_data:
   deny condition = ${if eq{$h_x-test:}{reject}}
        message = This message scored 12.3 spam points: spam detected
+  warn condition = ${if eq{$h_x-test:}{hold}}
+       control = freeze
   accept
 
 begin routers
@@ -57,6 +63,11 @@ known:
   domains = example.test
   local_parts = alice : bob : carol : postmaster
   transport = files
+misconfigured:
+  driver = accept
+  domains = example.test
+  local_parts = dave
+  transport = without_group
 remote:
   driver = manualroute
   domains = remote.test
@@ -69,14 +80,40 @@ refused:
   route_list = refused.test 127.0.0.6::1 ; late.test 127.0.0.7::1
   self = send
   transport = smtp
+hanging:
+  driver = manualroute
+  domains = mute.test : asleep.test : silent.test
+  route_list = mute.test %(mute)s ; asleep.test %(asleep)s ; silent.test %(silent)s
+  self = send
+  transport = hasty
+loop:
+  driver = manualroute
+  domains = loop.test
+  route_list = * 127.0.0.1::{port}
+  transport = smtp
+named:
+  driver = manualroute
+  domains = nowhere.test
+  route_list = * no-such-host.invalid byname
+  host_find_failed = fail
+  transport = smtp
 
 begin transports
 files:
   driver = appendfile
   file = {folder}/mail/${local_part_data}
+without_group:
+  driver = appendfile
+  file = {folder}/mail/${local_part_data}
+  user = ${eval:1+65533}
 smtp:
   driver = smtp
   hosts_try_prdr =
+hasty:
+  driver = smtp
+  hosts_try_prdr =
+  command_timeout = 1s
+  final_timeout = 1s
 
 begin retry
 late.test * F,1s,1s
@@ -95,7 +132,14 @@ plain:
 class EximPlay(Play):
     def __init__(self, exim):
         super().__init__(exim.address)
-        self.exim, self.log_file = exim, exim.log()
+        self.exim, self.log_file, self.notices = exim, exim.log(), 0
+
+    def returned(self):
+        """To where that can be delivered."""
+        self.notices += 1
+        self.wait_log(f"=> {BACK}", self.notices)
+        self.expect("bounces_sent_total")
+        self.attempt("sent", code="2.0.0")
 
 
 def delivered_here(play):
@@ -134,18 +178,14 @@ def bounced(play):
     for name, (code, problem) in fates.items():
         play.mail(f"{name}@remote.test")
         play.attempt("bounced", code=code, problem=problem)
-        play.expect("bounces_sent_total")
-        play.attempt("sent", code="2.0.0")  # the bounce
-    play.wait_log("=> back@remote.test", len(fates))
+        play.returned()
 
 
 def unrouteable(play):
     """Taken from a local program, which does not wait for an answer."""
     play.exim.command("-f", BACK, "nobody@example.test", text=TEXT)
-    play.wait_log("=> back@remote.test", 5)
     play.attempt("bounced", "internal", problem="user_unknown")
-    play.expect("bounces_sent_total")
-    play.attempt("sent", code="2.0.0")
+    play.returned()
 
 
 def frozen(play):
@@ -161,17 +201,62 @@ def nobody_listens(play):
     play.attempt("deferred", problem="connection_refused")
 
 
+def hanging(play):
+    """Servers that do not answer RCPT, or the end of a message, or not even greet."""
+    addresses = [f"{MUTE}@mute.test", f"{ASLEEP}@asleep.test", "joe@silent.test"]
+    for address in addresses:
+        play.mail(address)
+    for address in addresses:
+        play.wait_log(f"== {address}")
+        play.attempt("deferred", problem="connection_timeout")
+
+
+def unknown_domain(play):
+    """One that nobody routes; and a relay that has no address: whether that is known, or nobody can be asked, is not in
+    our hands."""
+    play.exim.command("-f", BACK, "joe@unknown.example", text=TEXT)
+    play.attempt("bounced", problem="dns")
+    play.returned()
+    play.mail("joe@nowhere.test")
+    wait_until(lambda: re.search(r"(==|\*\*) joe@nowhere.test", play.log()), "the mail is tried")
+    bounced = "** joe@nowhere.test" in play.log()
+    play.attempt("bounced" if bounced else "deferred", problem="dns")
+    if bounced:
+        play.returned()
+
+
+def looping(play):
+    """To a server that is itself, which freezes it; and a message that has been here too often."""
+    play.mail("joe@loop.test")
+    play.wait_log("== joe@loop.test")
+    play.attempt("deferred", problem="loop")
+    play.mail("joe@remote.test", text="Received: from a by b\n" * 31 + TEXT)
+    play.attempt("bounced", problem="loop")
+    play.returned()
+
+
+def held(play):
+    """Frozen: nobody tries to deliver it."""
+    play.mail("joe@remote.test", text="X-Test: hold\n" + TEXT)
+    play.wait_log("frozen by ACL")
+
+
+def misconfigured(play):
+    """A panic, as Exim calls it: the mail waits for somebody who mends that."""
+    play.mail("dave@example.test")
+    play.wait_log("== dave@example.test")
+    play.attempt("deferred", "internal", problem="other")
+
+
 def expired(play):
     """The last attempt is in the log as deferred, and then as given up."""
     play.mail("b@late.test")
     play.wait_log("== b@late.test")
     pass_time(2)  # Exim counts in seconds
     play.exim.command("-R", "late.test")
-    play.wait_log("=> back@remote.test", 6)
     play.attempt("deferred", problem="connection_refused", n=2)
     play.attempt("expired")
-    play.expect("bounces_sent_total")
-    play.attempt("sent", code="2.0.0")
+    play.returned()
 
 
 def refusals(play):
@@ -231,11 +316,13 @@ def too_many(play):
 
 
 STEPS = [
-    delivered_here, thrown_away, delivered_away, deferred, bounced, unrouteable, frozen, nobody_listens, expired,
-    refusals, broken, wrong_password, lost, too_many,
+    delivered_here, thrown_away, delivered_away, deferred, bounced, unrouteable, frozen, nobody_listens, hanging, held,
+    looping, misconfigured, unknown_domain, expired, refusals, broken, wrong_password, lost, too_many,
 ]  # fmt: skip
 
 
-def configuration(sink, selector=""):
-    values = {"picky": PICKY, "slow": SLOW, "unwelcome": UNWELCOME, "sink": sink.port}
+def configuration(sinks, selector=""):
+    """`sinks`: by what they do: the sink, and those that hang: MUTE, ASLEEP, silent."""
+    values = {"picky": PICKY, "slow": SLOW, "unwelcome": UNWELCOME, "sink": sinks["sink"].port}
+    values |= {name: f"{host}::{sinks[name].port}" for name, host in HANGING.items()}
     return MAIN % values + selector, REST % values

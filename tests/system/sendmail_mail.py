@@ -4,11 +4,14 @@ import subprocess
 
 from kit.milter_wire import HEADER, RCPT, packet
 from kit.other_milter import REJECT
+from kit.sink import ASLEEP, MUTE
 from kit.smtp import Smtp
 from kit.wait import GENEROUS, pass_time
 from log_play import BACK, TEXT, Play
 
 EXTERNAL, REFUSED, SLOW = "192.0.2.200", "192.0.2.201", "192.0.2.202"  # clients
+MUTE_HOST, ASLEEP_HOST, SILENT_HOST = "127.0.0.8", "127.0.0.9", "127.0.0.10"  # servers, at the port of the sink
+UNSURE = "host.invalid"  # a name for which DNS has no answer
 TABLES = {
     "access": {
         "From:bad@ext.test": "REJECT",
@@ -19,6 +22,12 @@ TABLES = {
         "remote.test": "esmtp:[127.0.0.1]",
         "refused.test": "smtp8:[127.0.0.6]",
         "late.test": "smtp8:[127.0.0.7]",
+        "mute.test": f"esmtp:[{MUTE_HOST}]",
+        "asleep.test": f"esmtp:[{ASLEEP_HOST}]",
+        "silent.test": f"esmtp:[{SILENT_HOST}]",
+        "nowhere.test": "esmtp:no-such-host.invalid",
+        "unsure.test": f"esmtp:{UNSURE}",
+        "loop.test": "selfsmtp:[127.0.0.1]",  # this server
         # A program that ends with this status.
         "notnow.test": "exit:75",
         "nouser.test": "exit:67",
@@ -47,7 +56,14 @@ LINES = (
     "define(`SMTP8_MAILER_ARGS', `TCP $h 1')dnl\n"
     + "".join(f"RELAY_DOMAIN(`{domain}')dnl\n" for domain in RELAYED)
     + "INPUT_MAIL_FILTER(`other', `S=unix:{folder}/milterscope/other.sock, F=')dnl\n"
+    "LOCAL_CONFIG\n"
+    "HX-Test: $>CheckTest\n"
+    "LOCAL_RULESETS\n"
+    "SCheckTest\n"
+    "Rhold\t\t$#error $@ quarantine $: held\n"
     "MAILER_DEFINITIONS\n"
+    "Mselfsmtp, P=[IPC], F=mDFMuX, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=990, T=DNS/RFC822/SMTP,\n"
+    "\t\tA=TCP $h {port}\n"
     "Mexit, P=/bin/sh, U=0:0, F=lsDFMnS, A=sh {folder}/etc/exit $h $u\n"
 )
 EXIT = "cat >/dev/null\nexit $1\n"
@@ -73,10 +89,10 @@ class SendmailPlay(Play):
         super().rcpt(recipient, code, source=source, **settings)
         self.mta.wait_idle()
 
-    def deliver(self):
+    def deliver(self, *options):
         """All that waits is tried; the exit status is that of what went wrong."""
         with self.mta.network.visit():
-            subprocess.run([self.mta.folder / "mta", "-q", "-v"], timeout=2 * GENEROUS, capture_output=True)
+            subprocess.run([self.mta.folder / "mta", *options, "-q", "-v"], timeout=2 * GENEROUS, capture_output=True)
 
     def clear(self):
         """What could not be delivered is thrown away, so that it is not tried again."""
@@ -144,6 +160,55 @@ def deferred(play):
     play.attempt("deferred", code="4.3.0", problem="other")
     play.attempt("deferred", code="4.4.1", problem="connection_refused")
     play.attempt("deferred", "local", code="4.0.0", problem="other")
+    play.clear()
+
+
+def hanging(play):
+    """Servers that do not answer RCPT, or the end of a message, or not even greet."""
+    for user, host in ((MUTE, "mute"), (ASLEEP, "asleep"), ("joe", "silent")):
+        play.mail(f"{user}@{host}.test")
+    play.deliver(*(f"-OTimeout.{what}=1s" for what in ("rcpt", "datafinal", "initial")))
+    play.attempt("deferred", code="4.4.2", problem="connection_timeout", n=3)
+    play.clear()
+
+
+def unknown_domain(play):
+    """One that there is not, and one of which nobody knows now whether there is."""
+    play.mail("joe@nowhere.test")
+    play.mail("joe@unsure.test")
+    play.deliver()
+    play.attempt("bounced", code="5.1.2", problem="dns")
+    play.returned()
+    play.attempt("deferred", code="4.0.0", problem="dns")
+    play.clear()
+
+
+def looping(play):
+    """To a server that is itself, of which the postmaster gets a copy; and a message that has been here too often: it is
+    returned at once."""
+    play.mail("joe@loop.test")
+    play.deliver()
+    play.attempt("bounced", code="5.3.5", problem="loop")
+    play.returned()
+    play.attempt("sent", "local", code="2.0.0")
+    play.mail("joe@remote.test", text="Received: from a by b\n" * 26 + TEXT)
+    play.attempt("bounced", code="5.4.6", problem="loop")
+    play.returned()
+
+
+def nobody_to_tell(play):
+    """A bounce that bounces: the postmaster is told."""
+    play.mail("gone@remote.test", sender="")
+    play.deliver()
+    play.attempt("bounced", code="5.1.1", problem="user_unknown")
+    play.attempt("sent", "local", code="2.0.0")
+
+
+def held(play):
+    """In quarantine: nobody tries to deliver it."""
+    play.mail("joe@remote.test", text="X-Test: hold\n" + TEXT)
+    play.deliver()
+    assert "quarantine=held, stat=quarantined" in play.log()
     play.clear()
 
 
@@ -240,6 +305,7 @@ def milter_gone(play):
 
 
 STEPS = [
-    delivered_here, delivered_away, from_a_program, bounced, bounced_here, deferred, warned, expired,
+    delivered_here, delivered_away, from_a_program, bounced, bounced_here, deferred, hanging, unknown_domain,
+    looping, nobody_to_tell, held, warned, expired,
     refused_recipients, refused_otherwise, too_much, wrong_password, lost, milter_gone,
 ]  # fmt: skip

@@ -8,13 +8,13 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from delivered import counts_of, without_times
+from delivered import counts_of, without_times, write_truth
 from kit.metrics import labels_of, name_of
 from kit.place import AS_ROOT, free_port, server_program
 from kit.process import run
 from kit.sasl import Accounts, login
 from kit.servers import Postfix
-from kit.sink import Sink
+from kit.sink import ASLEEP, MUTE, Silent, Sink
 from kit.smtp import Smtp
 from kit.wait import wait_until
 from mailserver import inline, patterns
@@ -44,6 +44,7 @@ class Run:
     def __init__(self, parts):
         self.truth = Counter()
         self.sinks = {name: parts.start(Sink(name)) for name in (INSIDE, OUTSIDE, FILTER)}
+        self.silent = parts.start(Silent(OUTSIDE)).port
         self.closed, self.screened, self.with_milter, self.copy = (free_port() for _ in range(4))
         self.postfix = parts.start(Postfix(parts.folder, self.settings(parts.start(Accounts(parts.folder)))))
         site = SITE["collector"]["destinations"] | {"ignore": [f"{FILTER}:{self.sinks[FILTER].port}"]}
@@ -59,6 +60,8 @@ class Run:
             "outside.test": sink(OUTSIDE),
             "filter.test": sink(FILTER),
             "closed.test": f"smtp:[{OUTSIDE}]:{self.closed}",
+            "hangs.test": sink(OUTSIDE).replace("smtp", "hasty"),
+            "silent.test": f"hasty:[{OUTSIDE}]:{self.silent}",
             "loop.test": f"smtp:[127.0.0.1]:{self.copy}",
             "nowhere.test": "smtp:[no-such-host.invalid]",
             "piped.test": "true:",
@@ -67,7 +70,9 @@ class Run:
             "ghost@example.test": "local:",
         }
         listener = "127.0.0.1:{0}/inet=127.0.0.1:{0} inet n - n - {1}".format
+        waits = "".join(f" -o smtp_{what}_timeout=1s" for what in ("helo", "rcpt", "data_done"))
         services = [
+            f"hasty/unix=hasty unix - - n - - smtp{waits}",
             listener(self.screened, "1 postscreen"),
             listener(self.with_milter, f"- smtpd -o smtpd_milters=inet:127.0.0.1:{self.closed}"),
             listener(self.copy, "- smtpd -o syslog_name=postfix/again -o smtpd_timeout=300s"),
@@ -177,6 +182,9 @@ class Run:
                 self.returned()
         self.mail("joe@closed.test")
         self.failed("external", "deferred", "connection_refused", "4.4.1")
+        for recipient in (f"{MUTE}@hangs.test", f"{ASLEEP}@hangs.test", "joe@silent.test"):
+            self.mail(recipient)
+            self.failed("external", "deferred", "connection_timeout", "4.4.2")
         self.mail("joe@closed.test", sender="")
         self.failed("external", "deferred", "connection_refused", "4.4.1")
         self.mail("joe@loop.test")  # to ourselves, once more
@@ -317,11 +325,6 @@ class Run:
     def log(self):
         return self.postfix.folder / "maillog"
 
-    def write_truth(self):
-        """Beside the log, in text format."""
-        lines = [f"{series} {value}\n" for series, value in sorted(self.truth.items()) if value]
-        (self.postfix.folder / "maillog.counts").write_text("".join(lines))
-
 
 # By the local part, what the sink makes of it: status, class, code.
 FATES = {
@@ -362,7 +365,7 @@ def counted(logged):
 
 
 def test_everything_is_counted(logged, counted):
-    logged.write_truth()
+    write_truth(logged.truth, logged.log())
     assert without_times(counted) == {series: value for series, value in logged.truth.items() if value}
 
 

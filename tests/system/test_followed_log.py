@@ -1,8 +1,10 @@
-"""The log of a mail server while it is written, rotated and truncated, and its reader is killed, stopped and late: in the end the collector has
-counted each line once, as one reading of the whole log does. The lines are those of a real Postfix, many times over."""
+"""The log of a mail server while it is written, rotated and truncated, and its reader is killed, stopped and late: in
+the end the collector has counted each line once, as one reading of the whole log does. The lines are those of a real
+Postfix, sendmail and Exim, many times over."""
 
 import os
 import random
+import re
 import signal
 
 import pytest
@@ -16,12 +18,56 @@ from kit.wait import wait_until
 from scope import site_in
 from truth import metric
 
-LINES = [line for log in sorted(TOP.glob("tests/data/postfix-*.log")) for line in log.read_bytes().splitlines(keepends=True)]
 LEAST = 20000  # lines
-PIECES = 60
+PIECES = 40
 LINES_TOTAL = metric("log_lines_total")
+PANICS = metric("log_problems_total", severity="panic")
 SUCCESS = metric("collector_success", collector="log")
 EVENTS = ("killed", "stopped", "renamed", "renamed while nobody reads", "nothing")
+# What else an MTA writes: how that is called, here and in tests/data.
+BESIDE = {"exim": {"rejectlog": "reject", "paniclog": "panic"}}
+MAIN = {"exim": "mainlog"}
+TIME = re.compile(rb"^([A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d", flags=re.MULTILINE)
+
+
+def written(pattern):
+    return b"".join(log.read_bytes() for log in sorted(TOP.glob(f"tests/data/{pattern}.log"))).splitlines(keepends=True)
+
+
+def entries(lines):
+    """{what stands in the main log, too: that, and the lines behind it}."""
+    found = {}
+    for line in lines:
+        if re.match(rb"\d{4}-\d\d-\d\d ", line):
+            head = line
+        found[head] = found.get(head, b"") + line
+    return found
+
+
+class Lines:
+    """What a real MTA writes: `kind` is what it is to the collector. Each time they are of a later second, as a log is
+    known by the time in its first line."""
+
+    def __init__(self, kind):
+        self.kind, self.now = kind, 0
+        self.beside = {name: entries(written(f"{kind}-*-{part}")) for name, part in BESIDE.get(kind, {}).items()}
+        texts = [text for found in self.beside.values() for text in found.values()]
+        behind = {line for text in texts for line in text.splitlines(keepends=True)[1:]}
+        self.main = [line for line in written(f"{kind}-*") if line not in behind]
+
+    def some(self, number):
+        """{log: text}, of so many lines of the main log, in any order."""
+        lines = random.choices(self.main, k=number)
+        texts = {MAIN.get(self.kind, "mail.log"): b"".join(lines)}
+        for name, found in self.beside.items():
+            texts[name] = b"".join(found[line] for line in lines if line in found)
+        self.now += 1
+        now = rb"\1 %02d:%02d:%02d" % (self.now // 3600, self.now // 60 % 60, self.now % 60)
+        return {name: TIME.sub(now, text) for name, text in texts.items()}
+
+
+KINDS = {kind: Lines(kind) for kind in ("postfix", "sendmail", "exim")}
+LINES = KINDS["postfix"].main
 
 
 class Log:
@@ -29,7 +75,7 @@ class Log:
 
     def __init__(self, path):
         self.path = path
-        self.whole = path.with_suffix(".whole")
+        self.whole = path.with_name(path.name + ".whole")
         self.file = None
 
     def write(self, data):
@@ -39,13 +85,55 @@ class Log:
         with open(self.whole, "ab") as whole:
             whole.write(data)
 
-    def rename(self):
+    def rename(self, late, early):
         """The writer goes on in the renamed file for a while, as it has not been told yet."""
         os.rename(self.path, f"{self.path}.1")
-        self.write(b"".join(random.choices(LINES, k=5)))
+        self.write(late)
         self.file.close()
         self.file = None
-        self.write(random.choice(LINES))
+        self.write(early)
+
+
+class Logs:
+    """All those of one MTA."""
+
+    def __init__(self, folder, lines):
+        self.lines = lines
+        self.logs = {name: Log(folder / name) for name in lines.some(0)}
+
+    def paths(self):
+        return [str(log.path) for log in self.logs.values()]
+
+    def write(self, texts):
+        for name, text in texts.items():
+            self.logs[name].write(text)
+
+    def rename(self):
+        late, early = self.lines.some(5), self.lines.some(1)
+        for name, log in self.logs.items():
+            log.rename(late[name], early[name])
+
+    def number(self):
+        """Of all lines that were written."""
+        return sum(log.whole.read_bytes().count(b"\n") for log in self.logs.values())
+
+    def told(self, counts):
+        """Of all series those that tell of the logs, where they are not 0. What stands in two is counted once, but
+        which of the lines that is depends on which was read first."""
+        left_out = LINES_TOTAL if len(self.logs) > 1 else ()
+        return {
+            series: value
+            for series, value in counts.items()
+            if value and ("_log_" in series or "deliver" in series) and not series.startswith(left_out)
+        }
+
+    def truth(self, site):
+        """What the main log tells, and that all of a panic log is one."""
+        main, *_ = self.logs.values()
+        truth = self.told(counts_of(main.whole, site.file, self.lines.kind))
+        if "paniclog" in self.logs:
+            truth[PANICS] = truth.get(PANICS, 0) + self.logs["paniclog"].whole.read_bytes().count(b"\n")
+        return truth
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +143,13 @@ def seed():
     random.seed(number)
 
 
-def followed(own_parts, name, **changes):
-    site = site_in(own_parts, name, own_parts.start(Redis(own_parts.folder)).url)
-    site.log = Log(site.folder.disk / "mail.log")
-    site.write(collector={"logs": [str(site.log.path)]}, mta={"kind": "postfix"}, **changes)
+def followed(own_parts, name, kind="postfix"):
+    site = site_in(own_parts, f"{name}-{kind}", own_parts.start(Redis(own_parts.folder)).url)
+    site.logs = Logs(site.folder.disk, KINDS[kind])
+    site.log, *_ = site.logs.logs.values()
+    site.write(collector={"logs": site.logs.paths()}, mta={"kind": kind})
     site.milterscope = own_parts.start(Milterscope(site))
     return site
-
-
-def told(counts):
-    """Of all series those that tell of the log, where they are not 0."""
-    return {series: value for series, value in counts.items() if value and ("_log_" in series or "deliver" in series)}
 
 
 def lines_of(site):
@@ -75,7 +159,7 @@ def lines_of(site):
 
 def wait_read(site):
     """Until as many lines were counted as were written; returns how many."""
-    lines = site.log.whole.read_bytes().count(b"\n")
+    lines = site.logs.number()
     wait_until(lambda: lines_of(site) >= lines, lambda: f"{lines} lines are counted; it is {lines_of(site)}")
     return lines
 
@@ -83,7 +167,7 @@ def wait_read(site):
 def check_whole(site):
     lines = wait_read(site)
     assert lines_of(site) == lines
-    assert told(site.milterscope.dump().counts()) == told(counts_of(site.log.whole, site.file))
+    assert site.logs.told(site.milterscope.dump().counts()) == site.logs.truth(site)
     return lines
 
 
@@ -95,43 +179,41 @@ def wait_success(site, success):
     wait_until(lambda: site.milterscope.dump().values.get(SUCCESS) == success, f"the log is read: {success}")
 
 
-def test_whatever_happens(own_parts, seed):
-    site = followed(own_parts, "whatever")
-    site.log.write(b"")
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_happens(own_parts, seed, kind):
+    site = followed(own_parts, "whatever", kind)
+    site.logs.write(site.logs.lines.some(0))
     collector = own_parts.start(Collector(site))
     wait_seen(site)
     happened = {}
     for _ in range(PIECES):
-        data = b"".join(random.choices(LINES, k=LEAST // PIECES))
-        cut = random.randrange(len(data))
+        texts = site.logs.lines.some(LEAST // PIECES)
+        cuts = {name: random.randrange(len(text) + 1) for name, text in texts.items()}
         event = random.choice(EVENTS)
         happened[event] = happened.get(event, 0) + 1
         if "renamed" in event:
             wait_read(site)  # else what was renamed before would be removed unread
-        site.log.write(data[:cut])  # a line in two parts
+        site.logs.write({name: text[: cuts[name]] for name, text in texts.items()})  # a line in two parts
         if event == "killed":
             collector.process.send(signal.SIGKILL)
             collector.process.popen.wait()
         elif event in ("stopped", "renamed while nobody reads"):
             assert collector.stop() == 0
-        site.log.write(data[cut:])
+        site.logs.write({name: text[cuts[name] :] for name, text in texts.items()})
         if "renamed" in event:
-            site.log.rename()
+            site.logs.rename()
         if collector.process.popen.poll() is not None:
             collector.start()
     lines = check_whole(site)
-    figure(f"followed log: {lines} lines, each counted once; {dict(sorted(happened.items()))}")
+    figure(f"followed log of {kind}: {lines} lines, each counted once; {dict(sorted(happened.items()))}")
 
 
-def is_read(site):
-    return True
-
-
-def test_late(own_parts, seed):
+@pytest.mark.parametrize("kind", KINDS)
+def test_late(own_parts, seed, kind):
     """A log that is not there when the collector starts is read from its first line."""
-    site = followed(own_parts, "late")
+    site = followed(own_parts, "late", kind)
     own_parts.start(Collector(site))
-    site.log.write(b"".join(random.choices(LINES, k=500)))
+    site.logs.write(site.logs.lines.some(500))
     check_whole(site)
 
 

@@ -11,7 +11,7 @@ from kit.exim import Exim
 from kit.metrics import labels_of, name_of
 from kit.programs import Collector, Milterscope
 from kit.servers import Redis
-from kit.sink import Sink
+from kit.sink import Silent, Sink
 from kit.wait import wait_until
 from log_play import SITE
 from scope import site_in
@@ -24,8 +24,9 @@ SELECTORS = {"default": "", "all": "log_selector = +all\n"}
 
 @pytest.fixture(scope="module", params=SELECTORS)
 def play(parts, request):
-    sink = parts.start(Sink("127.0.0.1"))
-    main, rest = exim_mail.configuration(sink, SELECTORS[request.param])
+    hosts = {"sink": "127.0.0.1", **exim_mail.HANGING}
+    sinks = {name: parts.start((Silent if name == "silent" else Sink)(host)) for name, host in hosts.items()}
+    main, rest = exim_mail.configuration(sinks, SELECTORS[request.param])
     play = exim_mail.EximPlay(parts.start(Exim(parts.folder, main, rest, request.param)))
     for step in exim_mail.STEPS:
         step(play)
@@ -71,14 +72,22 @@ def test_times(play, counted):
 def test_rejectlog(play, site):
     """The same refusals, and nothing else."""
     refusals = {series: n for series, n in play.expected.items() if "log_rejects" in series or "log_auth" in series}
+    write_truth(refusals, play.exim.log("rejectlog"))
     assert without_times(counts_of(play.exim.log("rejectlog"), site, "exim")) == refusals
 
 
-def test_both_at_once(own_parts, play, request):
-    """A collector that follows mainlog and rejectlog: what stands in both is counted once."""
+def test_paniclog(play, site):
+    """All of it is a panic, and nothing of it a delivery."""
+    counts = counts_of(play.exim.log("paniclog"), site, "exim")
+    write_truth({}, play.exim.log("paniclog"))
+    assert counts == {metric("log_problems_total", severity="panic"): 1, metric("log_lines_total", result="used"): 1}
+
+
+def test_all_at_once(own_parts, play, request):
+    """A collector that follows mainlog, rejectlog and paniclog: what stands in two is counted once."""
     name = request.node.name.replace("[", "_").rstrip("]")
     site = site_in(own_parts, name, own_parts.start(Redis(own_parts.folder)).url)
-    logs = {name: site.folder.disk / name for name in ("mainlog", "rejectlog")}
+    logs = {name: site.folder.disk / name for name in ("mainlog", "rejectlog", "paniclog")}
     site.write(collector={"logs": [str(path) for path in logs.values()]}, mta={"kind": "exim"}, **SITE)
     milterscope = own_parts.start(Milterscope(site))
     own_parts.start(Collector(site))
@@ -91,4 +100,5 @@ def test_both_at_once(own_parts, play, request):
     wait_until(lambda: sum(lines_of(milterscope.dump().counts()).values()) >= lines, f"{lines} lines are read")
     counts = {series: value for series, value in milterscope.dump().counts().items() if value}
     assert {series: counts.get(series, 0) for series in play.expected} == play.expected
+    assert counts[metric("log_problems_total", severity="panic")] == 1
     assert "unparsed" not in lines_of(counts)

@@ -8,10 +8,11 @@ import re
 import pytest
 import sendmail_mail
 from delivered import counts_of, lines_of, without_times, write_truth
+from kit.names import Names
 from kit.network import Network
 from kit.other_milter import OtherMilter
 from kit.sendmail import Sendmail
-from kit.sink import Sink
+from kit.sink import Silent, Sink
 from kit.syslog import Syslog
 from log_play import SITE
 from truth import metric
@@ -22,10 +23,14 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a 
 @pytest.fixture(scope="module")
 def play(parts):
     network = parts.start(Network())
+    parts.start(Names(network, {}, broken=[sendmail_mail.UNSURE]))
     with network.visit():
         sink = parts.start(Sink("127.0.0.1"))
+        for host in (sendmail_mail.MUTE_HOST, sendmail_mail.ASLEEP_HOST):
+            parts.start(Sink(host, sink.port))
+        parts.start(Silent(sendmail_mail.SILENT_HOST, sink.port))
     lines = sendmail_mail.LINES % {"sink": sink.port}
-    mta = Sendmail(parts.folder, network, lines, tables=sendmail_mail.TABLES, users=sendmail_mail.USERS)
+    mta = Sendmail(parts.folder, network, lines, tables=sendmail_mail.TABLES, users=sendmail_mail.USERS, dns=True)
     (mta.folder / "etc/exit").write_text(sendmail_mail.EXIT)
     milter = OtherMilter(mta.socket_folder / "other.sock", sendmail_mail.DECISIONS).__enter__()
     log = mta.folder / "maillog"
@@ -49,10 +54,11 @@ def test_everything_is_counted(play, counted):
 
 
 def test_lines(play, counted):
-    """Each line is one, and none that should be understood is not; nothing here makes sendmail complain."""
+    """Each line is one, and none that should be understood is not; sendmail complains of one host that is itself."""
     assert sum(lines_of(counted).values()) == len(play.log().splitlines())
     assert "unparsed" not in lines_of(counted)
-    assert not [series for series in counted if "log_problems" in series]
+    problems = {series: value for series, value in counted.items() if "log_problems" in series}
+    assert problems == {metric("log_problems_total", severity="error"): 1}
 
 
 def test_times(play, counted):

@@ -240,6 +240,48 @@ static void test_many(void **state)
     free(kept);
 }
 
+/* The same client, each second for a minute: all of mainlog is read before rejectlog. */
+static void test_again_and_again(void **state)
+{
+    enum { SECONDS = 60 };
+    struct log_exim *kept = calloc(1, sizeof *kept);
+    unsigned counted = 0;
+    (void)state;
+    for (int i = 0; i < 2 * SECONDS; i++)
+        counted += refused(kept, i < SECONDS ? log_exim_main : log_exim_reject, "", 1000 + i % SECONDS, 1);
+    assert_int_equal(counted, SECONDS);
+    free(kept);
+}
+
+/* What no router knows is a user of our own domains, and another's domain that does not exist; nobody knows where ours are not named. */
+static void test_unrouteable(void **state)
+{
+    static struct settings named, unnamed;
+    static const struct {
+        const struct settings *settings;
+        const char *address;
+        enum label_problem problem;
+    } cases[] = {
+        {&named, "a@nohost.test", problem_dns},
+        {&named, "b@example.test", problem_user_unknown},
+        {&named, "alice <b@nohost.test>", problem_user_unknown},
+        {&unnamed, "a@nohost.test", problem_user_unknown},
+    };
+    struct log_exim *kept = calloc(1, sizeof *kept);
+    (void)state;
+    own_domains_add(&named.domains, "example.test", "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[128];
+        int length = snprintf(text, sizeof text, ID "** %s: Unrouteable address", cases[i].address);
+        struct log_line line = {.message = {text, (size_t)length}};
+        memset(row_totals, 0, sizeof row_totals);
+        const struct counting counting = {.settings = cases[i].settings, .tally = &row_tally};
+        assert_int_equal(log_exim_count(kept, &counting, &line), line_used);
+        assert_int_equal(row_totals[SERIES_2(delivery_problems_total, cases[i].problem, failing_bounced)], 1);
+    }
+    free(kept);
+}
+
 static void test_paniclog(void **state)
 {
     static const struct log_row row = {"anything: whatever it is", line_used, {{PROBLEM(panic), 1}}};
@@ -322,8 +364,9 @@ static void test_cut(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),  cmocka_unit_test(test_two_logs),
-                                       cmocka_unit_test(test_many),  cmocka_unit_test(test_paniclog),
-                                       cmocka_unit_test(test_times), cmocka_unit_test(test_cut)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),        cmocka_unit_test(test_two_logs),
+                                       cmocka_unit_test(test_many),        cmocka_unit_test(test_again_and_again),
+                                       cmocka_unit_test(test_unrouteable), cmocka_unit_test(test_paniclog),
+                                       cmocka_unit_test(test_times),       cmocka_unit_test(test_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

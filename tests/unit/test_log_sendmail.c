@@ -49,6 +49,15 @@ static const struct log_row rows[] = {
         "come back",
      line_used,
      {{DELIVERED(external, deferred), 1}, {FAILED(greylisted, deferred), 1}}},
+    {ID "SYSERR(root): Too many hops 27 (25 max): from <a@example.org> via [192.0.2.9], to <b@example.org>\n" ID
+        "6AKKJjat021488: DSN: Too many hops 27 (25 max): from <a@example.org> via [192.0.2.9], to <b@example.org>",
+     line_used,
+     {{DELIVERED(external, bounced), 1}, {FAILED(loop, bounced), 1}, {SERIES_0(bounces_sent_total), 1}}},
+    {ID "SYSERR(root): Too many hops 27 (25 max): from <\" via x, to <b@example.org\"@example.org> via [192.0.2.9], to "
+        "|/usr/bin/filter",
+     line_used,
+     {{DELIVERED(local, bounced), 1}, {FAILED(loop, bounced), 1}}},
+    {ID "SYSERR(a): collect: bad <x): Too many hops >", line_used, {{PROBLEM(error), 1}}},
     /* what was handed to the server on this host */
     {ID "to=a@example.org, ctladdr=b (1/1), delay=00:00:00, mailer=relay, pri=30000, relay=[127.0.0.1] [127.0.0.1], "
         "dsn=2.0.0, "
