@@ -143,11 +143,11 @@ def seed():
     random.seed(number)
 
 
-def followed(own_parts, name, kind="postfix"):
+def followed(own_parts, name, kind="postfix", **changes):
     site = site_in(own_parts, f"{name}-{kind}", own_parts.start(Redis(own_parts.folder)).url)
     site.logs = Logs(site.folder.disk, KINDS[kind])
     site.log, *_ = site.logs.logs.values()
-    site.write(collector={"logs": site.logs.paths()}, mta={"kind": kind})
+    site.write(collector={"logs": site.logs.paths()}, mta={"kind": kind}, **changes)
     site.milterscope = own_parts.start(Milterscope(site))
     return site
 
@@ -293,13 +293,14 @@ def test_truncated(own_parts, seed):
     """copytruncate of logrotate: what was read before the cut is counted, and what is written behind it."""
     site = followed(own_parts, "truncated")
     site.log.write(b"")
-    own_parts.start(Collector(site))
+    collector = own_parts.start(Collector(site))
     for _ in range(3):
         site.log.write(b"".join(random.choices(LINES, k=500)))
         check_whole(site)
         os.truncate(site.log.path, 0)
     site.log.write(b"".join(random.choices(LINES, k=100)))
     check_whole(site)
+    assert collector.logs()[0].read_text().count(f"{site.log.path} as it was read last is not there any more") == 3
 
 
 @pytest.mark.parametrize("privacy", [False, True])
