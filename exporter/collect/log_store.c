@@ -18,6 +18,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* So often to the disk: it is large, and after a power failure an older one will do. */
+enum { MEMORY_MS = 60 * 1000 };
+
 #define FILE_NAME   "log.json"
 #define MEMORY_NAME "log.memory"
 
@@ -30,7 +33,8 @@ struct log_store {
     void *memory; /* of the parsers, of which nothing that is counted depends for long; NULL: not asked for */
     size_t memory_bytes;
     uint64_t build;           /* a hash of version and catalogue: memory of another one is none */
-    uint64_t memory_checksum; /* of the one that goes with what was taken over; 0: none does */
+    uint64_t memory_checksum; /* of the one that goes with what was taken over, or was saved last; 0: none does */
+    int64_t memory_saved_ms;  /* to the disk; 0: not yet */
     bool from_disk;           /* what was taken over is what the disk held */
 };
 
@@ -151,21 +155,33 @@ static char *text_of(const struct log_store *store, bool clean, uint64_t checksu
     return text;
 }
 
-/* The memory first: after a kill between the two it is not the one that is named, and is as none. */
-static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
-                    struct failure *failure)
+/* *checksum is that of the memory that is there then. */
+static bool save_memory(const struct log_store *store, const char *directory, bool to_disk, uint64_t *checksum,
+                        struct failure *failure)
 {
-    bool has_memory = store->memory != NULL;
-    uint64_t checksum = has_memory ? checksum_of(store, store->memory) : store->memory_checksum;
     const struct iovec memory = {store->memory, store->memory_bytes};
-    if (has_memory && !saved_file_write(directory, MEMORY_NAME, &memory, 1, to_disk, failure))
-        return false;
+    *checksum = checksum_of(store, store->memory);
+    return saved_file_write(directory, MEMORY_NAME, &memory, 1, to_disk, failure);
+}
+
+static bool save_totals(const struct log_store *store, const char *directory, bool clean, bool to_disk,
+                        uint64_t checksum, struct failure *failure)
+{
     char *text = text_of(store, clean, checksum);
     if (text == NULL)
         return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
     bool good = saved_file_write(directory, FILE_NAME, &(struct iovec){text, strlen(text)}, 1, to_disk, failure);
     free(text);
     return good;
+}
+
+/* The memory first: after a kill between the two it is not the one that is named, and is as none. */
+static bool save_for_run(const struct log_store *store, struct failure *failure)
+{
+    uint64_t checksum = store->memory_checksum;
+    const char *directory = store->settings->run_directory;
+    return (store->memory == NULL || save_memory(store, directory, false, &checksum, failure)) &&
+           save_totals(store, directory, false, false, checksum, failure);
 }
 
 /* ---- life ---- */
@@ -193,7 +209,7 @@ struct log_store *log_store_open(const struct settings *settings, struct failure
         for (unsigned i = 0; i < total_COUNT; i++)
             atomic_store(&store->totals[i], 0);
     }
-    save_in(store, settings->run_directory, false, false, &unmarked); /* else said by the first commit */
+    save_for_run(store, &unmarked); /* else said by the first commit */
     return store;
 }
 
@@ -277,7 +293,7 @@ void *log_store_memory(struct log_store *store, size_t bytes)
 
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure)
 {
-    if (!save_in(store, store->settings->run_directory, false, false, failure))
+    if (!save_for_run(store, failure))
         return false; /* seen now, they would step back after a kill, under the same tally id */
     for (unsigned i = total_node; i < total_COUNT; i++)
         atomic_store_explicit(&node->totals[i], atomic_load(&store->totals[i]), memory_order_relaxed);
@@ -286,5 +302,13 @@ bool log_store_commit(struct log_store *store, const struct tally *node, struct 
 
 bool log_store_save(struct log_store *store, bool clean, struct failure *failure)
 {
-    return save_in(store, store->settings->state_directory, clean, true, failure);
+    const char *directory = store->settings->state_directory;
+    int64_t now_ms = tally_clock_ms();
+    bool due = clean || store->memory_saved_ms == 0 || now_ms - store->memory_saved_ms >= MEMORY_MS;
+    if (store->memory != NULL && due) {
+        if (!save_memory(store, directory, true, &store->memory_checksum, failure))
+            return false;
+        store->memory_saved_ms = now_ms;
+    }
+    return save_totals(store, directory, clean, true, store->memory_checksum, failure);
 }
