@@ -32,21 +32,6 @@ static void test_no_time_to_find(void **state)
     form_free(&tally);
 }
 
-/* All failures of a run are in its sentence, or that there are more. */
-static void test_failures(void **state)
-{
-    struct failure all = {EX_OK, ""}, one;
-    (void)state;
-    fail(&one, EX_CONFIG, "%0200d", 1);
-    for (int i = 0; i < 5; i++)
-        assert_false(tell(&one, &all));
-    assert_int_equal(strlen(all.text), 200 + 2 + 200 + strlen("; and more"));
-    assert_string_equal(all.text + 402, "; and more");
-    fail(&all, EX_CONFIG, "%0511d", 1);
-    assert_false(tell(&one, &all));
-    assert_int_equal(strlen(all.text), 511);
-}
-
 /* ---- time ---- */
 
 static void test_pause(void **state)
@@ -75,7 +60,7 @@ static void test_shares(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_time_to_find), cmocka_unit_test(test_failures),
-                                       cmocka_unit_test(test_pause), cmocka_unit_test(test_shares)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_time_to_find), cmocka_unit_test(test_pause),
+                                       cmocka_unit_test(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
