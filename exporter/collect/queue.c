@@ -44,10 +44,11 @@ static void show(const struct queue_collector *self, enum label_queue queue)
     const struct result *result = &self->results[queue];
     const struct queue_sum *sum = &result->sum;
     bool is_shown = result->seen && !result->failed;
-    bool is_read = is_shown && sum->unreadable == 0;
+    bool is_counted = is_shown && (result->complete || sum->messages > 0); /* nothing in a part of it is not 0 */
+    bool is_read = is_counted && sum->unreadable == 0;
 #define SET(name, condition, value)                                                                                    \
     tally_gauge_set(tally, (unsigned)gauge_##name + (unsigned)queue, (condition) ? (int64_t)(value) : GAUGE_ABSENT)
-    SET(queue_messages, is_shown, sum->messages);
+    SET(queue_messages, is_counted, sum->messages);
     SET(queue_bytes, is_read, sum->bytes);
     SET(queue_oldest_seconds, is_read, sum->oldest);
     SET(queue_tried_messages, is_read && result->shows_tried, sum->tried);
