@@ -84,6 +84,8 @@ static void test_queue(void **state)
     assert_true(mta_queue_directory(&stage.settings, path));
     assert_string_equal(path, "/tmp");
     stage_put("main.cf", "queue_directory = $data_directory/queue\n");
+    assert_false(mta_queue_directory(&stage.settings, path));
+    stage_put("main.cf", "# queue_directory = /tmp\n");
     assert_true(mta_queue_directory(&stage.settings, path));
     assert_string_equal(path, "/var/spool/postfix");
     snprintf(stage.settings.mta_config, sizeof stage.settings.mta_config, "%s/sendmail.cf", stage.folder);
