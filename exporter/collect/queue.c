@@ -3,6 +3,7 @@
 
 #include "conf/lib/log.h"
 #include "exporter/collect/clock.h"
+#include "exporter/collect/failures.h"
 #include "exporter/collect/queue_places.h"
 
 #include <errno.h>
@@ -43,10 +44,11 @@ static void show(const struct queue_collector *self, enum label_queue queue)
     const struct result *result = &self->results[queue];
     const struct queue_sum *sum = &result->sum;
     bool is_shown = result->seen && !result->failed;
-    bool is_read = is_shown && sum->unreadable == 0;
+    bool is_counted = is_shown && (result->complete || sum->messages > 0); /* nothing in a part of it is not 0 */
+    bool is_read = is_counted && sum->unreadable == 0;
 #define SET(name, condition, value)                                                                                    \
     tally_gauge_set(tally, (unsigned)gauge_##name + (unsigned)queue, (condition) ? (int64_t)(value) : GAUGE_ABSENT)
-    SET(queue_messages, is_shown, sum->messages);
+    SET(queue_messages, is_counted, sum->messages);
     SET(queue_bytes, is_read, sum->bytes);
     SET(queue_oldest_seconds, is_read, sum->oldest);
     SET(queue_tried_messages, is_read && result->shows_tried, sum->tried);
@@ -97,20 +99,6 @@ static void add_result(struct queue_collector *self, const struct queue_place *p
     add_sum(&result->sum, &self->sums[queue]);
 }
 
-/* All failures of a run are told, as far as there is room for them. */
-static bool tell(const struct failure *one, struct failure *failure)
-{
-    static const char more[] = "; and more";
-    size_t length = strlen(failure->text), room = sizeof failure->text - sizeof more;
-    if (failure->status == EX_OK)
-        *failure = *one;
-    else if (length + strlen("; ") + strlen(one->text) <= room)
-        strcat(strcat(failure->text, "; "), one->text);
-    else if (length <= room && strstr(failure->text, more) == NULL)
-        strcpy(failure->text + length, more);
-    return false;
-}
-
 /* Of a queue that is in more directories than are looked at: what it shows is less than there is, or nothing where none was found. */
 static bool tell_cut(const struct queue_collector *self, enum label_queue queue, struct failure *failure)
 {
@@ -134,7 +122,7 @@ static bool tell_cut(const struct queue_collector *self, enum label_queue queue,
              name);
         break;
     }
-    return tell(&one, failure);
+    return failures_add(failure, &one);
 }
 
 static bool scan_place(struct queue_collector *self, const struct queue_place *place, const struct queue_time *end,
@@ -151,7 +139,7 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
             return true;
         if (missing == queue_missing_fails) {
             self->results[place->queue].failed = self->results[place->apart].failed = true;
-            return tell(&one, failure);
+            return failures_add(failure, &one);
         }
     }
     int64_t micros = queue_time_now().wall - begin;
@@ -165,7 +153,7 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
          "queue %s: %" PRIu64 " messages cannot be read: Permission denied; milterscope-collector is to run as root or "
          "with CAP_DAC_READ_SEARCH",
          place->directory, unreadable);
-    return tell(&one, failure);
+    return failures_add(failure, &one);
 }
 
 /* Milliseconds until the next run, so that runs take one part in CPU_SHARE of a processor at most, and a slow disk has as much rest as

@@ -52,35 +52,38 @@ static size_t append(struct search *search, size_t length, const char *piece, si
     return length + bytes;
 }
 
-/* What cannot be looked at may be a queue. */
+/* What could not be looked at: it may be a queue, or there is none. */
+static void meet(struct search *search, int error, bool is_first)
+{
+    bool is_missing = error == ENOENT || error == ENOTDIR || error == ELOOP;
+    if (error == EACCES || error == EPERM)
+        hand_out(search, queue_found_closed);
+    else if (is_missing && is_first)
+        hand_out(search, queue_found_nothing);
+    else if (!is_missing)
+        leave_out(search);
+}
+
 static void look_at_end(struct search *search)
 {
     struct stat status;
-    if (stat(search->path, &status) == 0) {
-        if (S_ISDIR(status.st_mode))
-            hand_out(search, queue_found_directory);
-    } else if (errno == EACCES || errno == EPERM) {
-        hand_out(search, queue_found_closed);
-    } else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) {
-        leave_out(search);
-    }
+    if (stat(search->path, &status) != 0)
+        meet(search, errno, false);
+    else if (S_ISDIR(status.st_mode))
+        hand_out(search, queue_found_directory);
 }
 
 /* The directory of which a part of the pattern is to be looked for. */
 static DIR *open_directory(struct search *search)
 {
-    DIR *directory = search->depth < QUEUE_PATTERN_DEPTH_MAX ? opendir(search->path) : NULL;
-    if (directory != NULL)
-        return directory;
-    if (search->depth >= QUEUE_PATTERN_DEPTH_MAX)
+    if (search->depth >= QUEUE_PATTERN_DEPTH_MAX) {
         leave_out(search);
-    else if (errno == EACCES || errno == EPERM)
-        hand_out(search, queue_found_closed);
-    else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-        leave_out(search);
-    else if (search->depth == 0)
-        hand_out(search, queue_found_nothing);
-    return NULL;
+        return NULL;
+    }
+    DIR *directory = opendir(search->path);
+    if (directory == NULL)
+        meet(search, errno, search->depth == 0);
+    return directory;
 }
 
 /* For fnmatch(3), to which more than an asterisk is special. */

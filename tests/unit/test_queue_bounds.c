@@ -1,19 +1,64 @@
 /* exporter/collect/queue.c: what a run may take, and what it says of what it left out. */
 #include "exporter/collect/queue.c"
 
-#include "tests/unit/queue_spool.h"
-#include "tests/unit/tally_form.h"
+#include "tests/unit/queue_stage.h"
 
-#include <cmocka.h>
-#undef fail
+/* ---- room ---- */
 
-static struct settings settings;
-static struct tally tally;
-static struct failure failure;
-
-static int64_t gauge(unsigned gauge)
+static void put_directories(const char *form, int count, const char *name)
 {
-    return atomic_load(&tally.self->gauges[gauge + (unsigned)queue_mqueue]);
+    char path[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s%d%s", form, i, name);
+        put_config(path, "T1699999999\n");
+    }
+}
+
+/* As many directories as there is room for are seen; of one more it is said that it is not, and no other queue has less room for it. */
+static void test_room(void **state)
+{
+    (void)state;
+    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
+    configure(mta_kind_sendmail, "sendmail.cf");
+    add_own_queue("in/*/qf", queue_form_sendmail);
+    strcpy(settings.collector_queues.list[0].name, "in");
+    put_directories("mqueue/q", QUEUE_DIRECTORIES_MAX, "/qf5AK100000001");
+    put_directories("in/", 5 * QUEUE_DIRECTORIES_MAX, "/qf/qf5AK100000001");
+    struct queue_collector *self = opened();
+    failure = (struct failure){EX_OK, ""};
+    assert_false(run(self, &failure));
+    assert_string_equal(failure.text, "queue in has more directories than the 128 that are looked at; what is in the "
+                                      "others is not counted");
+    assert_int_equal(GAUGE_OF(queue_messages, queue_own_0), QUEUE_DIRECTORIES_MAX);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_own_0), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_DIRECTORIES_MAX);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 1);
+    spool_put_text("mqueue/qx/qf5AK100000001", "T1699999999\n");
+    assert_false(run(self, &failure));
+    assert_non_null(strstr(failure.text, "; queue in has more directories than the 128 that are looked at;"));
+    assert_int_equal(strncmp(failure.text, "queue mqueue has more directories than the 128", 46), 0);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_DIRECTORIES_MAX);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 0);
+    free(self);
+}
+
+/* Nothing in the directories that are looked at does not mean that there is nothing. */
+static void test_nothing_in_a_part(void **state)
+{
+    (void)state;
+    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
+    configure(mta_kind_sendmail, "sendmail.cf");
+    put_directories("mqueue/q", QUEUE_DIRECTORIES_MAX, "/x");
+    struct queue_collector *self = opened();
+    assert_true(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), 0);
+    assert_int_equal(GAUGE_OF(queue_bytes, queue_mqueue), 0);
+    spool_put_text("mqueue/qx/x", "");
+    assert_false(run(self, &failure));
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_bytes, queue_mqueue), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 0);
+    free(self);
 }
 
 /* Where no time was left to find any directory of a queue, it is absent, and that is said. */
@@ -23,28 +68,11 @@ static void test_no_time_to_find(void **state)
     (void)state;
     self = (struct queue_collector){.settings = &settings, .tally = &tally};
     self.places.cuts[queue_mqueue] = queue_cut_search;
-    form_fresh(&tally);
     assert_false(tell_cut(&self, queue_mqueue, &failure));
     assert_non_null(strstr(failure.text, "queue mqueue: there is too much to be looked through for its directories"));
     show(&self, queue_mqueue);
-    assert_int_equal(gauge(gauge_queue_messages), GAUGE_ABSENT);
-    assert_int_equal(gauge(gauge_queue_scan_complete), GAUGE_ABSENT);
-    form_free(&tally);
-}
-
-/* All failures of a run are in its sentence, or that there are more. */
-static void test_failures(void **state)
-{
-    struct failure all = {EX_OK, ""}, one;
-    (void)state;
-    fail(&one, EX_CONFIG, "%0200d", 1);
-    for (int i = 0; i < 5; i++)
-        assert_false(tell(&one, &all));
-    assert_int_equal(strlen(all.text), 200 + 2 + 200 + strlen("; and more"));
-    assert_string_equal(all.text + 402, "; and more");
-    fail(&all, EX_CONFIG, "%0511d", 1);
-    assert_false(tell(&one, &all));
-    assert_int_equal(strlen(all.text), 511);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), GAUGE_ABSENT);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), GAUGE_ABSENT);
 }
 
 /* ---- time ---- */
@@ -75,7 +103,7 @@ static void test_shares(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_time_to_find), cmocka_unit_test(test_failures),
-                                       cmocka_unit_test(test_pause), cmocka_unit_test(test_shares)};
+    const struct CMUnitTest tests[] = {TEST(test_room), TEST(test_nothing_in_a_part), TEST(test_no_time_to_find),
+                                       TEST(test_pause), TEST(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
