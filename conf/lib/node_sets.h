@@ -28,6 +28,7 @@ struct node_sets_table {
 };
 
 struct node_sets {
+    uint64_t privacy; /* as the settings had it when they were counted */
     struct node_sets_table tables[NODE_SETS_TABLES];
 };
 

@@ -20,6 +20,10 @@ struct failed_sets *failed_sets_open(struct node_sets *sets, const struct settin
 {
     struct failed_sets *failed = calloc(1, sizeof *failed);
     bool good = failed != NULL;
+    if (sets->privacy != (uint64_t)settings->privacy) { /* what a run before left may hold addresses */
+        memset(sets, 0, sizeof *sets);
+        sets->privacy = (uint64_t)settings->privacy;
+    }
     for (unsigned i = 0; good && i < NODE_SETS_TABLES; i++) {
         failed->heavy[i] = heavy_new(&sets->tables[i].sum, sets->tables[i].entries, NODE_SETS_PLACES);
         good = failed->heavy[i] != NULL;

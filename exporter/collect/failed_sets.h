@@ -11,7 +11,7 @@
 #include "conf/lib/node_sets.h"
 #include "exporter/collect/delivery.h"
 
-/* Counts into *sets, which outlives it: all zero, or what a run before left. NULL: no memory. */
+/* Counts into *sets, which outlives it: all zero, or what a run before left, which is forgotten if `privacy` was another one. NULL: no memory. */
 struct failed_sets *failed_sets_open(struct node_sets *sets, const struct settings *settings);
 void failed_sets_close(struct failed_sets *failed);
 

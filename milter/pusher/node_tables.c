@@ -22,6 +22,12 @@ static void drop(unsigned i)
     self.changed[i] = false;
 }
 
+/* A collector that was not started again with `privacy` hands over addresses as they are. */
+static bool may_be_shown(const struct settings *settings, enum top_set set)
+{
+    return top_has(settings->top_sets, set) && (!settings->privacy || self.sets.privacy == 1);
+}
+
 void node_tables_look(const struct settings *settings, int64_t now)
 {
     static struct node_sets fresh; /* the copy stays as it is where the file is not whole */
@@ -32,7 +38,7 @@ void node_tables_look(const struct settings *settings, int64_t now)
         struct node_sets_table *table = &self.sets.tables[i];
         if (is_fresh)
             drop(i);
-        if (!is_current(table->hour, now) || !top_has(settings->top_sets, node_sets_of(i)))
+        if (!is_current(table->hour, now) || !may_be_shown(settings, node_sets_of(i)))
             drop(i);
         else if (is_fresh)
             self.heavy[i] = heavy_new(&table->sum, table->entries, NODE_SETS_PLACES);

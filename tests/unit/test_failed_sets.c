@@ -160,6 +160,28 @@ static void test_next_run(void **state)
     assert_string_equal(held(top_deferred_domain, HOUR), "example.org mailbox_full 2 0");
 }
 
+/* With privacy no address that was counted without it leaves the pusher, whichever of the two is started again first. */
+static void test_privacy(void **state)
+{
+    (void)state;
+    count(AT(HOUR), status_bounced, "x", "192.0.2.17", LISTED);
+    hand_over();
+    assert_string_equal(held(top_refusing_provider, HOUR), "192.0.2.17 blocklisted 1 1");
+    stage.settings.privacy = true;
+    node_tables_look(&stage.settings, HOUR * 3600);
+    assert_string_equal(held(top_refusing_provider, HOUR), "");
+    failed_sets_close(failed);
+    open_sets();
+    count(AT(HOUR), status_bounced, "x", "192.0.2.18", LISTED);
+    hand_over();
+    assert_string_equal(held(top_refusing_provider, HOUR), "192.0.2.0/24 blocklisted 1 1");
+    failed_sets_close(failed);
+    open_sets();
+    count(AT(HOUR), status_bounced, "x", "192.0.2.19", LISTED);
+    hand_over();
+    assert_string_equal(held(top_refusing_provider, HOUR), "192.0.2.0/24 blocklisted 2 2");
+}
+
 static unsigned changed(void)
 {
     struct sets_table table;
@@ -237,7 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_members),  TEST(test_names),   TEST(test_hours),   TEST(test_not_asked_for),
-        TEST(test_next_run), TEST(test_changed), TEST(test_damaged), TEST(test_not_written),
+        TEST(test_next_run), TEST(test_privacy), TEST(test_changed), TEST(test_damaged), TEST(test_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
