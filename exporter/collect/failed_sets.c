@@ -5,6 +5,7 @@
 #include "conf/lib/member.h"
 #include "exporter/collect/saved_file.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,17 @@ static unsigned table_for(struct failed_sets *failed, enum top_set set, int64_t 
     return i;
 }
 
+/* A domain, a host's name, an address: no path and no command, which logs have in their place, and which tell of people. */
+static bool is_name(struct span text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        const unsigned char byte = (unsigned char)text.at[i];
+        if (byte < 0x80 && !isalnum(byte) && strchr("-._[]:", byte) == NULL)
+            return false;
+    }
+    return text.length > 0;
+}
+
 /* "DOMAIN CLASS". One that is too long to be a domain is left out. */
 static void add(struct failed_sets *failed, enum top_set set, int64_t hour, struct span name,
                 enum label_problem problem, bool refused)
@@ -75,7 +87,7 @@ static void add(struct failed_sets *failed, enum top_set set, int64_t hour, stru
     const char *class = catalogue[metric_delivery_problems_total].labels[0]->values[problem];
     const uint64_t counts[top_by_COUNT] = {[top_by_recipients] = 1, [top_by_refused] = refused};
     struct member member;
-    if (!top_has(failed->settings->top_sets, set) || name.length == 0)
+    if (!top_has(failed->settings->top_sets, set) || !is_name(name))
         return;
     member_registered(name.at, name.length, &member);
     if (member.length == 0 || member.length + 1 + strlen(class) > TOP_MEMBER_MAX)
@@ -107,10 +119,9 @@ void failed_sets_count(struct failed_sets *failed, int64_t time_us, const struct
     if (hour <= failed->hour - NODE_SETS_HOURS)
         return;
     if (delivery->status == status_deferred)
-        add(failed, top_deferred_domain, hour, hop->domain.length > 0 ? hop->domain : SPAN("localhost"), problem,
-            false);
+        add(failed, top_deferred_domain, hour, is_name(hop->domain) ? hop->domain : SPAN("localhost"), problem, false);
     if (delivery->destination == destination_external && is_of_us(problem))
-        add(failed, top_refusing_provider, hour, hop->host.length > 0 ? hop->host : hop->address, problem,
+        add(failed, top_refusing_provider, hour, is_name(hop->host) ? hop->host : hop->address, problem,
             delivery->status == status_bounced);
 }
 

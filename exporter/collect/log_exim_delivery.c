@@ -152,7 +152,8 @@ static bool take_recipient(struct span *text, struct parts *parts)
     if (!ends && first.length > 0 && strchr("|/", *first.at) != NULL) { /* a command has blanks */
         size_t at = (size_t)(rest.at - text->at);
         at += quoted_find(rest, SPAN(" R="));
-        rest = span_behind(*text, at);
+        const char *open = memrchr(text->at, '<', at);
+        rest = span_behind(*text, open != NULL ? (size_t)(open - text->at) : at);
     }
     if (!ends && span_begins(rest, SPAN("<"))) {
         original = quoted_before(&rest, SPAN(" "));
@@ -162,7 +163,7 @@ static bool take_recipient(struct span *text, struct parts *parts)
     }
     const char *at = first.length > 0 ? memrchr(first.at, '@', first.length) : NULL;
     parts->hop.local = at == NULL || strchr("|/:>", *first.at) != NULL;
-    struct span address = at != NULL ? first : original;
+    struct span address = parts->hop.local ? original : first;
     at = address.length > 0 ? memrchr(address.at, '@', address.length) : NULL;
     if (at != NULL)
         parts->hop.domain = span_behind(address, (size_t)(at + 1 - address.at));

@@ -1,6 +1,7 @@
 /* exporter/collect/failed_sets.c and milter/pusher/node_tables.c: which attempts at delivery are members of which set and hour, and that the
  * pusher takes over what the collector hands to it, and nothing else. */
 #include "exporter/collect/failed_sets.h"
+#include "exporter/collect/log_count.h"
 #include "milter/pusher/node_tables.h"
 #include "tests/unit/collect_stage.h"
 
@@ -106,10 +107,51 @@ static void test_names(void **state)
     strcat(name, "a");
     count(AT(HOUR), status_deferred, name, "", FULL);
     count(AT(HOUR), status_deferred, "...", "", FULL);
-    count(AT(HOUR), status_bounced, "x", "\x1b[1m\xff", LISTED);
+    count(AT(HOUR), status_bounced, "x", "\x1b[1m", LISTED);
+    count(AT(HOUR), status_bounced, "x", "a\xff", LISTED);
     hand_over();
     assert_string_equal(held(top_deferred_domain, HOUR), expected);
-    assert_string_equal(held(top_refusing_provider, HOUR), "?[1m? blocklisted 1 1");
+    assert_string_equal(held(top_refusing_provider, HOUR), "a? blocklisted 1 1");
+}
+
+static void read_line(enum mta_kind kind, const char *program, const char *message)
+{
+    static struct log_memory memory;
+    struct log_counter counter = {
+        .kind = kind, .counting = {&stage.settings, &stage.tally, failed, 0}, .memory = &memory};
+    memset(&memory, 0, sizeof memory);
+    log_count_line(&counter, &(struct log_line){.time_us = AT(HOUR),
+                                                .program = {program, strlen(program)},
+                                                .message = {message, strlen(message)}});
+}
+
+/* Logs have commands and files in place of recipients: none of them is a domain, nor is what stands behind an @ in them. */
+static void test_no_names(void **state)
+{
+    static const struct {
+        enum mta_kind kind;
+        const char *program, *message;
+    } lines[] = {
+        {mta_kind_exim, "",
+         "1xUVMF-0002qP-0W == /var/mail/@joe.doe/new <joe@example.org> R=f T=address_file defer (-22): mailbox is "
+         "full"},
+        {mta_kind_exim, "",
+         "1xUVMF-0002qP-0W == |/bin/tell joe@doe.example/joe <joe@example.org> R=f T=address_pipe defer (0): mailbox "
+         "is "
+         "full"},
+        {mta_kind_sendmail, "sm-mta",
+         "6AKKJas021488: to=\"|/bin/tell -f joe@doe.example /home/joe\", delay=00:00:00, mailer=prog, pri=1, "
+         "dsn=4.0.0, "
+         "stat=Deferred: mailbox is full"},
+        {mta_kind_sendmail, "sm-mta",
+         "6AKKJas021488: to=/home/@joe/doe, delay=00:00:00, mailer=*file*, pri=1, dsn=4.0.0, stat=Deferred: mailbox is "
+         "full"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        read_line(lines[i].kind, lines[i].program, lines[i].message);
+    hand_over();
+    assert_string_equal(held(top_deferred_domain, HOUR), "example.org mailbox_full 2 0, localhost mailbox_full 2 0");
 }
 
 /* By the hour of the line: the one that runs, which one of the future is, too, and the one before. */
@@ -258,8 +300,8 @@ static void test_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members),  TEST(test_names),   TEST(test_hours),   TEST(test_not_asked_for),
-        TEST(test_next_run), TEST(test_privacy), TEST(test_changed), TEST(test_damaged), TEST(test_not_written),
+        TEST(test_members),  TEST(test_names),   TEST(test_no_names), TEST(test_hours),   TEST(test_not_asked_for),
+        TEST(test_next_run), TEST(test_privacy), TEST(test_changed),  TEST(test_damaged), TEST(test_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
