@@ -80,6 +80,13 @@ static bool is_name(struct span text)
     return text.length > 0;
 }
 
+/* sendmail's log has those of IPv6 as mail has them in brackets. */
+static struct span bare(struct span address)
+{
+    span_take(&address, SPAN("IPv6:"));
+    return address;
+}
+
 /* "DOMAIN CLASS". One that is too long to be a domain is left out. */
 static void add(struct failed_sets *failed, enum top_set set, int64_t hour, struct span name,
                 enum label_problem problem, bool refused)
@@ -121,7 +128,7 @@ void failed_sets_count(struct failed_sets *failed, int64_t time_us, const struct
     if (delivery->status == status_deferred)
         add(failed, top_deferred_domain, hour, is_name(hop->domain) ? hop->domain : SPAN("localhost"), problem, false);
     if (delivery->destination == destination_external && is_of_us(problem))
-        add(failed, top_refusing_provider, hour, is_name(hop->host) ? hop->host : hop->address, problem,
+        add(failed, top_refusing_provider, hour, is_name(hop->host) ? hop->host : bare(hop->address), problem,
             delivery->status == status_bounced);
 }
 

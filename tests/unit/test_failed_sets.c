@@ -154,6 +154,20 @@ static void test_no_names(void **state)
     assert_string_equal(held(top_deferred_domain, HOUR), "example.org mailbox_full 2 0, localhost mailbox_full 2 0");
 }
 
+/* As sendmail's log has it; with privacy it is a network like any other. */
+static void test_ipv6(void **state)
+{
+    (void)state;
+    stage.settings.privacy = true;
+    failed_sets_close(failed);
+    open_sets();
+    read_line(mta_kind_sendmail, "sm-mta",
+              "6AKKJas021488: to=<a@example.org>, delay=00:00:00, mailer=esmtp, pri=1, relay=[IPv6:2001:db8:1:2::3], "
+              "dsn=5.7.1, reply=554 5.7.1 blocked using zen.spamhaus.org, stat=Service unavailable");
+    hand_over();
+    assert_string_equal(held(top_refusing_provider, HOUR), "2001:db8:1::/48 blocklisted 1 1");
+}
+
 /* By the hour of the line: the one that runs, which one of the future is, too, and the one before. */
 static void test_hours(void **state)
 {
@@ -300,8 +314,9 @@ static void test_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members),  TEST(test_names),   TEST(test_no_names), TEST(test_hours),   TEST(test_not_asked_for),
-        TEST(test_next_run), TEST(test_privacy), TEST(test_changed),  TEST(test_damaged), TEST(test_not_written),
+        TEST(test_members), TEST(test_names),         TEST(test_no_names),    TEST(test_ipv6),
+        TEST(test_hours),   TEST(test_not_asked_for), TEST(test_next_run),    TEST(test_privacy),
+        TEST(test_changed), TEST(test_damaged),       TEST(test_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
