@@ -8,15 +8,29 @@ static void count(const struct log_counter *counter, enum label_line line)
     tally_add(counter->counting.tally, SERIES_1(log_lines_total, line), 1);
 }
 
+/* How much of a text is kept. No address is cut: what is left of it, its @ gone, nobody would know for the name of a person. */
+static size_t kept_of(struct span text, size_t room)
+{
+    if (text.length <= room)
+        return text.length;
+    size_t begin = room, end = room;
+    while (begin > 0 && text.at[begin - 1] != ' ')
+        begin--;
+    while (end < text.length && text.at[end] != ' ')
+        end++;
+    return memchr(text.at + room, '@', end - room) != NULL ? begin : room;
+}
+
 /* What is printed is one line, whatever it holds. */
 static void keep_unparsed(struct log_counter *counter, struct span program, struct span message)
 {
     struct log_unparsed *unparsed = &counter->memory->unparsed;
     char *line = unparsed->lines[unparsed->count++ % LOG_UNPARSED_KEPT];
-    int length = snprintf(line, LOG_UNPARSED_BYTES, "%.*s%s%.*s", (int)(program.length < 64 ? program.length : 64),
-                          program.at, program.length > 0 ? ": " : "",
-                          (int)(message.length < LOG_UNPARSED_BYTES ? message.length : LOG_UNPARSED_BYTES), message.at);
-    for (int i = 0; i < length && i < LOG_UNPARSED_BYTES - 1; i++) {
+    int length = snprintf(line, LOG_UNPARSED_BYTES, "%.*s%s", (int)(program.length < 64 ? program.length : 64),
+                          program.at, program.length > 0 ? ": " : "");
+    const size_t kept = kept_of(message, (size_t)(LOG_UNPARSED_BYTES - 1 - length));
+    length += snprintf(line + length, LOG_UNPARSED_BYTES - (size_t)length, "%.*s", (int)kept, message.at);
+    for (int i = 0; i < length; i++) {
         if ((unsigned char)line[i] < ' ' || line[i] == '\x7f')
             line[i] = '?';
     }
