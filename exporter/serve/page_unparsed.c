@@ -13,14 +13,22 @@ enum { FILE_BYTES = 8192 };
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
+/* Where the quoted string begins whose last quote is before `at`; a quote behind a backslash is a part of it. */
+static size_t quoted(const char *line, size_t at)
+{
+    for (size_t begin = at - 1; begin-- > 0;) {
+        if (line[begin] == '"' && (begin == 0 || line[begin - 1] != '\\'))
+            return begin;
+    }
+    return 0;
+}
+
 /* Where the local part begins that ends before `at`: RFC 5321's atoms and points, or a quoted string. */
 static size_t local_part(const char *line, size_t at)
 {
     size_t begin = at;
-    if (begin > 0 && line[begin - 1] == '"') {
-        const char *quote = memrchr(line, '"', begin - 1);
-        return quote != NULL ? (size_t)(quote - line) : 0;
-    }
+    if (begin > 0 && line[begin - 1] == '"')
+        return quoted(line, at);
     while (begin > 0 && strchr(" \t<>()[],;:\"\\@", line[begin - 1]) == NULL)
         begin--;
     return begin;

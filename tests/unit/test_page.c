@@ -181,6 +181,7 @@ static void test_unparsed(void **state)
         {"postfix/smtp: 4F2A: to=<joe.doe+x@example.org>, <b>", "to=&lt;\xe2\x80\xa6@example.org&gt;, &lt;b&gt;"},
         {"from=a=b@c.example", "<bdi>\xe2\x80\xa6@c.example</bdi>"},
         {"<\"quoted @ name\"@example.org>", "<bdi>&lt;\xe2\x80\xa6@example.org&gt;</bdi>"},
+        {"to=<\"joe \\\"doe\\\"\"@example.org>", "<bdi>to=&lt;\xe2\x80\xa6@example.org&gt;</bdi>"},
         {"<\"@\"@x> a@b@c", "<bdi>\xe2\x80\xa6@x&gt; \xe2\x80\xa6@\xe2\x80\xa6@c</bdi>"},
         {"end\"@x", "<bdi>\xe2\x80\xa6@x</bdi>"},
         {"@, @@ x@", "<bdi>@, @@ \xe2\x80\xa6@</bdi>"},
