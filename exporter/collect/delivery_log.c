@@ -221,10 +221,10 @@ static bool save(struct delivery_log *self, struct failure *failure)
 }
 
 /* Best effort, as open sets are: what goes wrong goes wrong with the commit, too. */
-static void hand_over(struct delivery_log *self)
+static void hand_over(struct delivery_log *self, bool last)
 {
     struct failure failure;
-    if (tally_clock_ms() - self->handed_ms < HAND_OVER_MS)
+    if (!last && tally_clock_ms() - self->handed_ms < HAND_OVER_MS)
         return;
     self->handed_ms = tally_clock_ms();
     failed_sets_hand_over(self->counter.counting.failed, &failure);
@@ -248,7 +248,7 @@ static bool run(void *context, struct failure *failure)
     bool good = read_places(self, &lines, failure);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
-    hand_over(self);
+    hand_over(self, false);
     show_lag(self, lines);
     tell_unparsed(self);
     return save(self, failure) && good && !self->uncommitted;
@@ -314,6 +314,7 @@ static void close_log(void *context)
         if (self->places[i].source != NULL)
             log_source_close(self->places[i].source);
     }
+    hand_over(self, true);
     failed_sets_close(self->counter.counting.failed);
     free(self);
 }

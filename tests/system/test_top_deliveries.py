@@ -95,6 +95,19 @@ def test_deferred_and_refusing(own_parts, sender, redis):
     assert f"<td><bdi>{OUTSIDE} blocklisted</bdi></td><td>3</td><td>3</td>" in page
 
 
+def test_stopped(own_parts, sender, redis):
+    """What was read last is handed over by a collector that is stopped; nobody else would before it is started again."""
+    node = started(own_parts, "top_deliveries_stopped", redis, sets=["deferred_domain"], **settings_of(sender))
+    collector = collecting(own_parts, node)
+    deferred = metric("deliveries_total", destination="external", status="deferred")
+    handed = node.site.run_directory / "node.sets"
+    wait_until(handed.exists, "the sets of the beginning are handed over")  # the next are in five seconds
+    expected, _ = play(sender, 1)
+    wait_until(lambda: node.scope.dump().values.get(deferred) == len(PLAN) - 2, "all are read", interval=0.1)
+    assert collector.stop() == 0
+    wait_rows(node.exporter, "deferred_domain", expected)
+
+
 def test_redis_away(own_parts, sender):
     """What fails while Redis is away is there when it is back."""
     folder = SimpleNamespace(disk=own_parts.folder.disk / "away_redis")
