@@ -63,6 +63,13 @@ void log_count_line(struct log_counter *counter, const struct log_line *line)
     count(counter, result);
 }
 
+/* Exim quotes headers, and goes on in a second line, without a time; in rejectlog and paniclog wherever that is known to be one. */
+static bool may_quote_mail(const struct log_counter *counter)
+{
+    return counter->kind == mta_kind_exim ||
+           (counter->kind == mta_kind_auto && counter->memory->exim.file != log_exim_main);
+}
+
 void log_count_text(struct log_counter *counter, const char *text, size_t length)
 {
     struct log_line line;
@@ -70,8 +77,7 @@ void log_count_text(struct log_counter *counter, const char *text, size_t length
         length--;
     if (log_line_read(&counter->clock, text, length, &line))
         log_count_line(counter, &line);
-    else if (length == 0 ||
-             counter->kind == mta_kind_exim) /* Exim quotes headers, and goes on in a second line, without a time */
+    else if (length == 0 || may_quote_mail(counter))
         count(counter, line_ignored);
     else {
         keep_unparsed(counter, SPAN(""), (struct span){text, length});

@@ -46,8 +46,27 @@ static void test_cut(void **state)
     assert_string_equal(kept("word", 4), "word");
 }
 
+/* Of the headers in Exim's rejectlog nothing is kept, whether or not the MTA is known. */
+static void test_quoted_mail(void **state)
+{
+    static const char header[] = "F From: Joe Doe <joe@example.org>";
+    struct log_counter counter = {.counting = {&settings, &tally, NULL, 0}, .memory = &memory};
+    (void)state;
+    memset(&memory, 0, sizeof memory);
+    for (int kind = mta_kind_auto; kind <= mta_kind_exim; kind += mta_kind_exim - mta_kind_auto) {
+        counter.kind = (enum mta_kind)kind;
+        memory.exim.file = log_exim_reject;
+        log_count_text(&counter, header, strlen(header));
+        assert_int_equal(memory.unparsed.count, 0);
+    }
+    counter.kind = mta_kind_auto;
+    memory.exim.file = log_exim_main;
+    log_count_text(&counter, header, strlen(header));
+    assert_int_equal(memory.unparsed.count, 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut), cmocka_unit_test(test_quoted_mail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
