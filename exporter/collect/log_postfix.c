@@ -97,14 +97,13 @@ static bool is_local_agent(struct span service)
            span_is(service, SPAN("discard"));
 }
 
-/* Without a relay the reason may tell whom it tried: "connect to NAME[ADDRESS]:PORT: Connection refused". */
+/* Without a relay the reason may tell whom it tried: "connect to NAME[ADDRESS]:PORT: Connection refused". Only where it begins so: behind
+ * "host NAME[ADDRESS] refused to talk to me: " the words are another's. */
 static void read_tried(struct span reason, struct hop *hop)
 {
-    ptrdiff_t at = span_find(reason, SPAN("connect to "));
-    if (at >= 0) {
-        reason = span_behind(reason, (size_t)at + 11);
+    span_take(&reason, SPAN("delivery temporarily suspended: "));
+    if (span_take(&reason, SPAN("connect to ")))
         read_relay(span_before(&reason, ' '), hop);
-    }
 }
 
 static struct hop hop_of(const struct reading *reading, struct span address, struct span relay, struct span reason)

@@ -154,6 +154,20 @@ static void test_no_names(void **state)
     assert_string_equal(held(top_deferred_domain, HOUR), "example.org mailbox_full 2 0, localhost mailbox_full 2 0");
 }
 
+/* Who refuses is told by our MTA, not by what a server says. */
+static void test_told_by_others(void **state)
+{
+    (void)state;
+    read_line(
+        mta_kind_postfix, "postfix/error",
+        "4F2A31C0D5: to=<a@example.org>, relay=none, delay=1, delays=1/0/0/0, dsn=4.0.0, status=deferred (delivery "
+        "temporarily suspended: host mx.example.org[192.0.2.1] refused to talk to me: 554 blocked using "
+        "zen.spamhaus.org, connect to mx.example.net[192.0.2.2]:25)");
+    hand_over();
+    assert_string_equal(held(top_deferred_domain, HOUR), "example.org blocklisted 1 0");
+    assert_string_equal(held(top_refusing_provider, HOUR), "");
+}
+
 /* As sendmail's log has it; with privacy it is a network like any other. */
 static void test_ipv6(void **state)
 {
@@ -314,9 +328,9 @@ static void test_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members), TEST(test_names),         TEST(test_no_names),    TEST(test_ipv6),
-        TEST(test_hours),   TEST(test_not_asked_for), TEST(test_next_run),    TEST(test_privacy),
-        TEST(test_changed), TEST(test_damaged),       TEST(test_not_written),
+        TEST(test_members),        TEST(test_names),   TEST(test_no_names),      TEST(test_ipv6),
+        TEST(test_told_by_others), TEST(test_hours),   TEST(test_not_asked_for), TEST(test_next_run),
+        TEST(test_privacy),        TEST(test_changed), TEST(test_damaged),       TEST(test_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
