@@ -80,11 +80,12 @@ static bool is_name(struct span text)
     return text.length > 0;
 }
 
-/* sendmail's log has those of IPv6 as mail has them in brackets. */
-static struct span bare(struct span address)
+/* The name of the server; where it has none, also where sendmail writes "[192.0.2.1]" in its place, its address, the same from any MTA. */
+static struct span server_of(const struct hop *hop)
 {
-    span_take(&address, SPAN("IPv6:"));
-    return address;
+    struct span address = hop->address;
+    span_take(&address, SPAN("IPv6:")); /* sendmail's */
+    return is_name(hop->host) && *hop->host.at != '[' ? hop->host : address;
 }
 
 /* "DOMAIN CLASS". One that is too long to be a domain is left out. */
@@ -128,8 +129,7 @@ void failed_sets_count(struct failed_sets *failed, int64_t time_us, const struct
     if (delivery->status == status_deferred)
         add(failed, top_deferred_domain, hour, is_name(hop->domain) ? hop->domain : SPAN("localhost"), problem, false);
     if (delivery->destination == destination_external && is_of_us(problem))
-        add(failed, top_refusing_provider, hour, is_name(hop->host) ? hop->host : bare(hop->address), problem,
-            delivery->status == status_bounced);
+        add(failed, top_refusing_provider, hour, server_of(hop), problem, delivery->status == status_bounced);
 }
 
 bool failed_sets_hand_over(struct failed_sets *failed, struct failure *failure)

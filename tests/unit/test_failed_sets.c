@@ -168,18 +168,31 @@ static void test_told_by_others(void **state)
     assert_string_equal(held(top_refusing_provider, HOUR), "");
 }
 
-/* As sendmail's log has it; with privacy it is a network like any other. */
-static void test_ipv6(void **state)
+/* As sendmail's log has them; with privacy they are networks like any other. */
+static void test_addresses(void **state)
 {
+    static const char *const relays[] = {"[IPv6:2001:db8:1:2::3]", "[IPv6:2001:db8:1:2::3] [IPv6:2001:db8:1:2::3]",
+                                         "[192.0.2.17]", "[192.0.2.17] [192.0.2.17]"};
     (void)state;
-    stage.settings.privacy = true;
-    failed_sets_close(failed);
-    open_sets();
-    read_line(mta_kind_sendmail, "sm-mta",
-              "6AKKJas021488: to=<a@example.org>, delay=00:00:00, mailer=esmtp, pri=1, relay=[IPv6:2001:db8:1:2::3], "
-              "dsn=5.7.1, reply=554 5.7.1 blocked using zen.spamhaus.org, stat=Service unavailable");
+    for (size_t i = 0; i < 2 * sizeof relays / sizeof relays[0]; i++) {
+        char line[512];
+        if (i == sizeof relays / sizeof relays[0]) {
+            hand_over();
+            assert_string_equal(held(top_refusing_provider, HOUR),
+                                "2001:db8:1:2::3 blocklisted 2 2, 192.0.2.17 blocklisted 2 2");
+            failed_sets_close(failed);
+            stage.settings.privacy = true;
+            open_sets();
+        }
+        snprintf(line, sizeof line,
+                 "6AKKJas021488: to=<a@example.org>, delay=00:00:00, mailer=esmtp, pri=1, relay=%s, dsn=5.7.1, "
+                 "reply=554 5.7.1 blocked using zen.spamhaus.org, stat=Service unavailable",
+                 relays[i % (sizeof relays / sizeof relays[0])]);
+        read_line(mta_kind_sendmail, "sm-mta", line);
+    }
     hand_over();
-    assert_string_equal(held(top_refusing_provider, HOUR), "2001:db8:1::/48 blocklisted 1 1");
+    assert_string_equal(held(top_refusing_provider, HOUR),
+                        "2001:db8:1::/48 blocklisted 2 2, 192.0.2.0/24 blocklisted 2 2");
 }
 
 /* By the hour of the line: the one that runs, which one of the future is, too, and the one before. */
@@ -328,7 +341,7 @@ static void test_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members),        TEST(test_names),   TEST(test_no_names),      TEST(test_ipv6),
+        TEST(test_members),        TEST(test_names),   TEST(test_no_names),      TEST(test_addresses),
         TEST(test_told_by_others), TEST(test_hours),   TEST(test_not_asked_for), TEST(test_next_run),
         TEST(test_privacy),        TEST(test_changed), TEST(test_damaged),       TEST(test_not_written),
     };
