@@ -53,20 +53,30 @@ void failed_sets_tick(struct failed_sets *failed, int64_t now_us)
     failed->hour = top_hour(now_us / 1000000);
 }
 
-/* The table of a set for an hour, emptied where it held another one. */
+/* One of a future that a clock has taken back is worth nothing, else the older is worth less. */
+static int64_t worth(const struct failed_sets *failed, unsigned i)
+{
+    return failed->sets->tables[i].hour > failed->hour ? 0 : failed->sets->tables[i].hour;
+}
+
+/* The table of a set for an hour: the one that has it, or the one that is worth least, emptied. */
 static unsigned table_for(struct failed_sets *failed, enum top_set set, int64_t hour)
 {
-    unsigned i = (unsigned)(hour % NODE_SETS_HOURS);
-    while (node_sets_of(i) != set)
-        i += NODE_SETS_HOURS;
-    struct node_sets_table *table = &failed->sets->tables[i];
-    if (table->hour != hour) {
-        memset(table, 0, sizeof *table);
-        hyperloglog_begin(table->sketch);
-        heavy_index(failed->heavy[i]);
-        table->hour = hour;
+    unsigned chosen = NODE_SETS_TABLES;
+    for (unsigned i = 0; i < NODE_SETS_TABLES; i++) {
+        if (node_sets_of(i) != set)
+            continue;
+        if (failed->sets->tables[i].hour == hour)
+            return i;
+        if (chosen == NODE_SETS_TABLES || worth(failed, i) < worth(failed, chosen))
+            chosen = i;
     }
-    return i;
+    struct node_sets_table *table = &failed->sets->tables[chosen];
+    memset(table, 0, sizeof *table);
+    hyperloglog_begin(table->sketch);
+    heavy_index(failed->heavy[chosen]);
+    table->hour = hour;
+    return chosen;
 }
 
 /* A domain, a host's name, an address: no path and no command, which logs have in their place, and which tell of people. */

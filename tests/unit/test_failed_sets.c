@@ -218,6 +218,21 @@ static void test_hours(void **state)
     assert_string_equal(held(top_deferred_domain, HOUR + 1), "next.example mailbox_full 1 0");
 }
 
+/* A clock that goes ahead for a while takes nothing from the hour that runs. */
+static void test_clock(void **state)
+{
+    (void)state;
+    count(0, status_deferred, "now.example", "", FULL);
+    failed_sets_tick(failed, AT(HOUR + 2));
+    count(0, status_deferred, "ahead.example", "", FULL);
+    failed_sets_tick(failed, AT(HOUR));
+    count(0, status_deferred, "now.example", "", FULL);
+    count(AT(HOUR) - 1, status_deferred, "before.example", "", FULL);
+    hand_over();
+    assert_string_equal(held(top_deferred_domain, HOUR), "now.example mailbox_full 2 0");
+    assert_string_equal(held(top_deferred_domain, HOUR - 1), "before.example mailbox_full 1 0");
+}
+
 static void test_not_asked_for(void **state)
 {
     (void)state;
@@ -341,9 +356,10 @@ static void test_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members),        TEST(test_names),   TEST(test_no_names),      TEST(test_addresses),
-        TEST(test_told_by_others), TEST(test_hours),   TEST(test_not_asked_for), TEST(test_next_run),
-        TEST(test_privacy),        TEST(test_changed), TEST(test_damaged),       TEST(test_not_written),
+        TEST(test_members),        TEST(test_names),   TEST(test_no_names), TEST(test_addresses),
+        TEST(test_told_by_others), TEST(test_hours),   TEST(test_clock),    TEST(test_not_asked_for),
+        TEST(test_next_run),       TEST(test_privacy), TEST(test_changed),  TEST(test_damaged),
+        TEST(test_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
