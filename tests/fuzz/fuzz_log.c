@@ -41,14 +41,19 @@ static uint64_t sum(unsigned first, unsigned last)
     return all;
 }
 
-/* Whatever the log says, members can be shown. */
+/* Whatever the log says, members can be shown, and are no path, command or address of a person. */
 static void check_members(const struct node_sets *sets)
 {
     for (unsigned i = 0; i < NODE_SETS_TABLES; i++) {
         const struct node_sets_table *table = &sets->tables[i];
         for (unsigned j = 0; j < table->sum.used; j++) {
-            if (!top_is_member(table->entries[j].member, table->entries[j].length))
+            const struct heavy_entry *entry = &table->entries[j];
+            if (!top_is_member(entry->member, entry->length))
                 abort();
+            for (size_t k = 0; k < entry->length; k++) {
+                if (strchr("@/|<>\"", entry->member[k]) != NULL)
+                    abort();
+            }
         }
     }
 }
