@@ -45,7 +45,7 @@ milterscope_LIBS          = $(yaml) $(idn2)
 milterscope-filter_LIBS   = -lmilter
 milterscope-pusher_LIBS   = $(hiredis) $(psl) -lm
 milterscope-exporter_LIBS = $(libmicrohttpd) $(hiredis) $(yaml) $(idn2) $(zlib) $(jansson) -lm
-milterscope-collector_LIBS = $(yaml) $(idn2) $(jansson) $(gnutls) $(systemd)
+milterscope-collector_LIBS = $(yaml) $(idn2) $(psl) $(jansson) $(gnutls) $(systemd) -lm
 
 TOOLS = kit/milter-load kit/mta-check kit/failing-calls.so kit/hasty-filter kit/hasty-pusher bench/bare-milter bench/queue-scan
 

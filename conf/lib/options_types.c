@@ -302,5 +302,7 @@ TYPE(text, print_text, false, "a text")
 TYPE(file, print_text, false, "an absolute path of a file")
 TYPE(listen, print_listen, true, "addresses such as 127.0.0.1:19154 or [::1]:19154")
 TYPE(scope, print_scope, false, "node or fleet")
-TYPE(top_sets, print_top_sets, true, "client, sender_domain, recipient_domain, user, unknown_recipient or helo")
+TYPE(top_sets, print_top_sets, true,
+     "client, sender_domain, recipient_domain, user, unknown_recipient, helo, deferred_domain or "
+     "refusing_provider")
 TYPE(spam_scanner, print_spam_scanner, false, "milter, reinjection, log or none")

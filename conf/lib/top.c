@@ -1,17 +1,19 @@
 /* Names, keys and texts of the open sets. */
 #include "conf/lib/top.h"
 
+#include "conf/lib/siphash.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 const char *const top_set_names[top_COUNT] = {
-#define TOP_SET(name, people, help) [top_##name] = #name,
+#define TOP_SET(name, origin, usual, help) [top_##name] = #name,
 #include "conf/tables/top_sets.def"
 };
 
 const char *const top_set_titles[top_COUNT] = {
-#define TOP_SET(name, people, help) [top_##name] = help,
+#define TOP_SET(name, origin, usual, help) [top_##name] = help,
 #include "conf/tables/top_sets.def"
 };
 
@@ -19,6 +21,21 @@ const char *const top_by_names[top_by_COUNT] = {
 #define TOP_BY(name, help) [top_by_##name] = #name,
 #include "conf/tables/top_sets.def"
 };
+
+enum origin { origin_conversation, origin_deliveries };
+
+static const struct {
+    enum origin origin;
+    enum top_by usual;
+} sets[top_COUNT] = {
+#define TOP_SET(name, origin, usual, help) [top_##name] = {origin_##origin, top_by_##usual},
+#include "conf/tables/top_sets.def"
+};
+
+const int64_t top_of_deliveries = 0
+#define TOP_SET(name, origin, usual, help) | ((int64_t)origin_##origin << top_##name)
+#include "conf/tables/top_sets.def"
+    ;
 
 static int find(const char *const *names, int count, const char *name)
 {
@@ -41,7 +58,18 @@ int top_find_by(const char *name)
 
 enum top_by top_usual(enum top_set set)
 {
-    return set == top_unknown_recipient ? top_by_refused : top_by_messages;
+    return sets[set].usual;
+}
+
+bool top_counts(enum top_set set, enum top_by by)
+{
+    return sets[set].origin == origin_conversation || by == top_by_recipients || by == top_by_refused;
+}
+
+uint64_t top_hash(const char *member, size_t length)
+{
+    static const uint64_t key[2] = {0x6d696c7465727363u, 0x6f70652e68796c6cu};
+    return siphash(key, member, length);
 }
 
 int64_t top_hour(int64_t unix_seconds)

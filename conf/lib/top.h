@@ -12,7 +12,7 @@
 #include "conf/lib/settings.h"
 
 enum top_set {
-#define TOP_SET(name, people, help) top_##name,
+#define TOP_SET(name, origin, usual, help) top_##name,
 #include "conf/tables/top_sets.def"
     top_COUNT
 };
@@ -46,6 +46,15 @@ static inline bool top_has(int64_t sets, enum top_set set)
 
 /* What a set is ordered by unless said otherwise. */
 enum top_by top_usual(enum top_set set);
+
+/* Is this counted of the members of a set at all? */
+bool top_counts(enum top_set set, enum top_by by);
+
+/* Those that the collector counts, of deliveries; the pusher counts the others. A bit for each, as in the settings. */
+extern const int64_t top_of_deliveries;
+
+/* The hash of a member in a sketch: everywhere the same, so that sketches of instances can be merged. */
+uint64_t top_hash(const char *member, size_t length);
 
 /* Hours since the Unix epoch, and as text of at least 24 bytes. */
 int64_t top_hour(int64_t unix_seconds);

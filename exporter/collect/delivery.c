@@ -1,19 +1,34 @@
 /* Counts attempts at delivery, and says where they went. */
 #include "exporter/collect/delivery.h"
 
+#include "exporter/collect/failed_sets.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-struct delivery delivery_begin(enum label_destination destination, enum label_status status)
+struct delivery delivery_begin(const struct settings *settings, const struct hop *hop, enum label_status status)
 {
-    struct delivery delivery = {.destination = destination, .status = status, .delay_us = DELIVERY_UNKNOWN};
+    struct delivery delivery = {.hop = *hop,
+                                .destination = delivery_destination(settings, hop),
+                                .status = status,
+                                .delay_us = DELIVERY_UNKNOWN};
     for (int stage = 0; stage < stage_COUNT; stage++)
         delivery.stages_us[stage] = DELIVERY_UNKNOWN;
     return delivery;
 }
 
-void delivery_count(const struct tally *tally, const struct delivery *delivery)
+static void count_failed(const struct counting *counting, const struct delivery *delivery)
 {
+    enum label_failing failing = delivery->status == status_bounced ? failing_bounced : failing_deferred;
+    enum label_problem problem = delivery_problem(delivery->text);
+    tally_add(counting->tally, SERIES_2(delivery_problems_total, problem, failing), 1);
+    if (counting->failed != NULL)
+        failed_sets_count(counting->failed, counting->time_us, delivery, problem);
+}
+
+void delivery_count(const struct counting *counting, const struct delivery *delivery)
+{
+    const struct tally *tally = counting->tally;
     static const enum label_final finals[status_COUNT] = {
         [status_sent] = final_sent, [status_deferred] = final_deferred, [status_bounced] = final_bounced};
     if (delivery->destination == destination_COUNT)
@@ -24,8 +39,7 @@ void delivery_count(const struct tally *tally, const struct delivery *delivery)
     struct span code = delivery->code.length > 0 ? delivery->code : delivery->text;
     tally_add(tally, SERIES_2(delivery_codes_total, delivery_code(code), finals[delivery->status]), 1);
     if (delivery->status != status_sent) {
-        enum label_failing failing = delivery->status == status_bounced ? failing_bounced : failing_deferred;
-        tally_add(tally, SERIES_2(delivery_problems_total, delivery_problem(delivery->text), failing), 1);
+        count_failed(counting, delivery);
         return;
     }
     if (delivery->delay_us >= 0)

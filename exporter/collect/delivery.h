@@ -2,8 +2,7 @@
 #ifndef EXPORTER_COLLECT_DELIVERY_H
 #define EXPORTER_COLLECT_DELIVERY_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_line.h"
 
 /* Who takes the mail next. What is not known is empty, or 0. */
@@ -29,6 +28,7 @@ enum label_delivery_code delivery_code(struct span text);
 enum { DELIVERY_UNKNOWN = -1 };
 
 struct delivery {
+    struct hop hop;                     /* which destination is made of */
     enum label_destination destination; /* destination_COUNT: nothing is counted */
     enum label_status status;
     int64_t delay_us;               /* since arrival here; or DELIVERY_UNKNOWN */
@@ -38,10 +38,10 @@ struct delivery {
 };
 
 /* One of which nothing is known but this. */
-struct delivery delivery_begin(enum label_destination destination, enum label_status status);
+struct delivery delivery_begin(const struct settings *settings, const struct hop *hop, enum label_status status);
 
 /* Counts deliveries_total; of `sent` delivery_seconds and delivery_stage_seconds; of `deferred` and `bounced` delivery_problems_total;
- * of all but `expired`, which no server said, delivery_codes_total. */
-void delivery_count(const struct tally *tally, const struct delivery *delivery);
+ * of all but `expired`, which no server said, delivery_codes_total; and the open sets of those that failed. */
+void delivery_count(const struct counting *counting, const struct delivery *delivery);
 
 #endif

@@ -3,8 +3,10 @@
 
 #include "conf/lib/log.h"
 #include "exporter/collect/clock.h"
+#include "exporter/collect/failed_sets.h"
 #include "exporter/collect/log_count.h"
 #include "exporter/collect/log_source.h"
+#include "exporter/collect/saved_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNPARSED_NAME "unparsed" /* the exporter knows it, too */
+
 enum {
     PLACES_MOST = LOG_FILES_MAX + 1,
     RUN_MS = 500,
     PAUSE_MS = 1000,
     SAVE_MS = 10 * 1000,
+    HAND_OVER_MS = 5 * 1000, /* as often as the pusher looks */
+    SAY_MS = 10 * 1000,      /* between two words on a place that fails now and then */
     DEADLINE_MS = 10 * 1000,
     LINES_A_TURN = 256,
 };
@@ -30,6 +36,9 @@ struct place {
     bool is_there;                /* it was, once: a file that never was may be a name that is misspelt */
     bool has_more;                /* in this run */
     int64_t last_us;              /* when the last line was written that was read */
+    struct failure failure;       /* of the last run; EX_OK: it was read */
+    char said[sizeof((struct failure *)0)->text]; /* of it in our own log; empty: nothing, or that it is read again */
+    int64_t said_ms;                              /* when that was; 0: never */
 };
 
 struct delivery_log {
@@ -42,6 +51,7 @@ struct delivery_log {
     bool unsaved;                /* the same since the last save */
     struct failure save_failure; /* of the last one; EX_OK: it went well */
     int64_t saved_ms;            /* when that was */
+    int64_t handed_ms;           /* when the open sets were handed over last */
     uint64_t told;               /* lines that were not understood, of which people can read */
 };
 
@@ -64,7 +74,7 @@ static void show_parts(const struct delivery_log *self, bool is_read)
     enum mta_kind kind = self->counter.kind;
     set_part(self, part_delivery_log, is_read);
     set_part(self, part_delivery_stages, is_read && (kind == mta_kind_postfix || kind == mta_kind_auto));
-    set_part(self, part_scanner_log, is_read && self->counter.settings->spam_scanner == (int64_t)scanner_log);
+    set_part(self, part_scanner_log, is_read && self->counter.counting.settings->spam_scanner == (int64_t)scanner_log);
 }
 
 /* ---- a place ---- */
@@ -72,7 +82,7 @@ static void show_parts(const struct delivery_log *self, bool is_read)
 static void take(struct delivery_log *self, const struct log_entry *entry)
 {
     if (entry->lost > 0)
-        tally_add(self->counter.tally, SERIES_0(log_lines_lost_total), entry->lost);
+        tally_add(self->counter.counting.tally, SERIES_0(log_lines_lost_total), entry->lost);
     else if (entry->is_cut)
         log_count_cut(&self->counter);
     else if (entry->program == NULL)
@@ -123,27 +133,27 @@ static bool keep_position(struct delivery_log *self, const struct place *place, 
            fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
 }
 
-static bool open_place(struct place *place, struct failure *failure)
+static void open_place(struct place *place)
 {
+    place->failure.status = EX_OK;
     if (place->source == NULL)
-        place->source = log_source_open(place->name, log_store_position(store, place->name), failure);
+        place->source = log_source_open(place->name, log_store_position(store, place->name), &place->failure);
     place->has_more = place->source != NULL;
-    return place->has_more;
 }
 
-/* A source that fails is opened anew in the next run: a journal, say, may be another one by now. */
-static bool read_place(struct delivery_log *self, struct place *place, uint64_t *lines, struct failure *failure)
+/* One turn. A source that fails is opened anew in the next run: a journal, say, may be another one by now. */
+static void read_place(struct delivery_log *self, struct place *place, uint64_t *lines)
 {
     self->counter.memory->exim.file = place->exim_file;
     self->counter.last_us = place->last_us;
-    bool read = read_lines(self, place, lines, failure);
+    bool read = read_lines(self, place, lines, &place->failure);
     place->last_us = self->counter.last_us;
-    bool kept = place->has_more || keep_position(self, place, failure);
+    if (!place->has_more)
+        keep_position(self, place, &place->failure);
     if (!read) {
         log_source_close(place->source);
         place->source = NULL;
     }
-    return read && kept;
 }
 
 /* The one that is behind the others: of two logs that tell the same neither is read far ahead, since what is remembered is bounded. NULL:
@@ -159,46 +169,74 @@ static struct place *next_place(struct delivery_log *self)
     return next;
 }
 
-/* All that there is, for a while. Each has its turn, whatever times stand in it. */
-static bool read_places(struct delivery_log *self, uint64_t *lines, struct failure *failure)
+/* Says what is new of a place: the runner says one thing of a run, and of places several may fail, each in its own way. */
+static void say(struct place *place)
 {
-    const int64_t until_ms = tally_clock_ms() + RUN_MS;
-    bool good = true;
-    struct place *place;
-    for (size_t i = 0; i < self->count; i++) {
-        place = &self->places[i];
-        good = open_place(place, failure) && read_place(self, place, lines, failure) && good;
-    }
-    while ((place = next_place(self)) != NULL && tally_clock_ms() < until_ms)
-        good = read_place(self, place, lines, failure) && good;
-    self->is_behind = place != NULL;
-    for (size_t i = 0; i < self->count; i++) {
-        if (self->places[i].has_more)
-            good = keep_position(self, &self->places[i], failure) && good;
-    }
-    return good;
+    const char *text = place->failure.status == EX_OK ? "" : place->failure.text;
+    int64_t now_ms = tally_clock_ms();
+    if (strcmp(place->said, text) == 0 || (place->said_ms != 0 && now_ms - place->said_ms < SAY_MS))
+        return;
+    if (text[0] != '\0')
+        log_warning("log: %s", text);
+    else
+        log_info("log: %s is read again", place->name);
+    strcpy(place->said, text);
+    place->said_ms = now_ms;
 }
 
 /* ---- a run ---- */
+
+/* All that there is, for a while. Each has its turn, whatever times stand in it. */
+static void take_turns(struct delivery_log *self, uint64_t *lines)
+{
+    const int64_t until_ms = tally_clock_ms() + RUN_MS;
+    struct place *place;
+    for (size_t i = 0; i < self->count; i++) {
+        open_place(&self->places[i]);
+        if (self->places[i].has_more)
+            read_place(self, &self->places[i], lines);
+    }
+    while ((place = next_place(self)) != NULL && tally_clock_ms() < until_ms)
+        read_place(self, place, lines);
+    self->is_behind = place != NULL;
+}
+
+static bool read_places(struct delivery_log *self, uint64_t *lines, struct failure *failure)
+{
+    size_t failed = 0;
+    bool any = false;
+    take_turns(self, lines);
+    for (size_t i = 0; i < self->count; i++) {
+        struct place *place = &self->places[i];
+        if (place->has_more)
+            keep_position(self, place, &place->failure);
+        failed += place->failure.status != EX_OK;
+        any = (place->source != NULL && is_there(place)) || any;
+        say(place);
+    }
+    show_parts(self, any);
+    return failed == 0 || fail(failure, EX_IOERR, "%zu of %zu places of the log fail", failed, self->count);
+}
 
 /* For people, and nothing hangs on it: the last lines that were not understood, the oldest first, in run_directory/unparsed. */
 static void tell_unparsed(struct delivery_log *self)
 {
     const struct log_unparsed *unparsed = &self->counter.memory->unparsed;
-    char path[SETTINGS_PATH_MAX + 16];
+    struct failure failure;
+    struct iovec part = {NULL, 0};
+    char *text = NULL;
     uint64_t first = unparsed->count < LOG_UNPARSED_KEPT ? 0 : unparsed->count - LOG_UNPARSED_KEPT;
     if (unparsed->count == self->told)
         return;
     self->told = unparsed->count;
-    snprintf(path, sizeof path, "%s/unparsed", self->counter.settings->run_directory);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    for (uint64_t i = first; file != NULL && i < unparsed->count; i++)
-        fprintf(file, "%s\n", unparsed->lines[i % LOG_UNPARSED_KEPT]);
-    if (file != NULL)
-        fclose(file);
-    else if (fd >= 0)
-        close(fd);
+    FILE *out = open_memstream(&text, &part.iov_len);
+    for (uint64_t i = first; out != NULL && i < unparsed->count; i++)
+        fprintf(out, "%s\n", unparsed->lines[i % LOG_UNPARSED_KEPT]);
+    if (out != NULL && fclose(out) == 0) {
+        part.iov_base = text;
+        saved_file_write(self->counter.counting.settings->run_directory, UNPARSED_NAME, &part, 1, false, &failure);
+    }
+    free(text);
 }
 
 /* One that failed is tried again, and is a failure until then. */
@@ -216,6 +254,16 @@ static bool save(struct delivery_log *self, struct failure *failure)
     return last->status == EX_OK;
 }
 
+/* Best effort, as open sets are: what goes wrong goes wrong with the commit, too. */
+static void hand_over(struct delivery_log *self, bool last)
+{
+    struct failure failure;
+    if (!last && tally_clock_ms() - self->handed_ms < HAND_OVER_MS)
+        return;
+    self->handed_ms = tally_clock_ms();
+    failed_sets_hand_over(self->counter.counting.failed, &failure);
+}
+
 static void show_lag(const struct delivery_log *self, uint64_t lines)
 {
     int64_t last_us = 0;
@@ -231,16 +279,12 @@ static bool run(void *context, struct failure *failure)
 {
     struct delivery_log *self = context;
     uint64_t lines = 0;
-    bool any = false;
     self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
+    failed_sets_tick(self->counter.counting.failed, self->counter.clock.now_us);
     bool good = read_places(self, &lines, failure);
-    for (size_t i = 0; i < self->count; i++) {
-        struct place *place = &self->places[i];
-        any = (place->source != NULL && is_there(place)) || any;
-    }
-    show_parts(self, any);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
+    hand_over(self, false);
     show_lag(self, lines);
     tell_unparsed(self);
     return save(self, failure) && good && !self->uncommitted;
@@ -270,7 +314,9 @@ static void *open_log(const struct settings *settings, const struct tally *tally
     struct log_places chosen = settings->collector_logs;
     struct delivery_log *self = calloc(1, sizeof *self);
     struct log_memory *memory = log_store_memory(store, sizeof *memory);
-    if (self == NULL || memory == NULL) {
+    struct failed_sets *failed = memory == NULL ? NULL : failed_sets_open(&memory->failed, settings);
+    if (self == NULL || failed == NULL) {
+        failed_sets_close(failed);
         free(self);
         fail(failure, EX_OSERR, "no memory");
         return NULL;
@@ -279,8 +325,9 @@ static void *open_log(const struct settings *settings, const struct tally *tally
         log_source_choose(settings, &chosen);
     self->tally = tally;
     self->counter.kind = (enum mta_kind)settings->mta_kind;
-    self->counter.settings = settings;
-    self->counter.tally = log_store_counting(store);
+    self->counter.counting.settings = settings;
+    self->counter.counting.tally = log_store_counting(store);
+    self->counter.counting.failed = failed;
     self->counter.memory = memory;
     for (uint32_t i = 0; i < chosen.count; i++)
         add_place(self, chosen.files[i]);
@@ -303,6 +350,8 @@ static void close_log(void *context)
         if (self->places[i].source != NULL)
             log_source_close(self->places[i].source);
     }
+    hand_over(self, true);
+    failed_sets_close(self->counter.counting.failed);
     free(self);
 }
 

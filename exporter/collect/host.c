@@ -2,6 +2,7 @@
 #include "exporter/collect/host.h"
 
 #include "exporter/collect/clock.h"
+#include "exporter/collect/failures.h"
 #include "exporter/collect/filesystem.h"
 #include "exporter/collect/load_limits.h"
 #include "exporter/collect/mta_settings.h"
@@ -44,18 +45,19 @@ static void show_filesystem(const struct tally *tally, unsigned place, const str
     tally_gauge_set(tally, (unsigned)gauge_filesystem_inodes + place, values[3]);
 }
 
-/* All are shown that answer; the first failure is told. */
+/* All are shown that answer, and all others are told. */
 static bool show_filesystems(const struct host *self, int64_t end, struct failure *failure)
 {
     bool good = true;
+    *failure = (struct failure){EX_OK, ""};
     for (unsigned i = 0; i < filesystem_COUNT; i++) {
         struct statvfs status;
-        struct failure another;
+        struct failure one;
         if (self->filesystems[i] == NULL)
             continue;
-        bool answered = filesystem_answer(self->filesystems[i], end, &status, good ? failure : &another);
+        bool answered = filesystem_answer(self->filesystems[i], end, &status, &one);
         show_filesystem(self->tally, i, answered ? &status : NULL);
-        good = good && answered;
+        good = (answered || failures_add(failure, &one)) && good;
     }
     return good;
 }

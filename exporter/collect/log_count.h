@@ -2,8 +2,8 @@
 #ifndef EXPORTER_COLLECT_LOG_COUNT_H
 #define EXPORTER_COLLECT_LOG_COUNT_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "conf/lib/node_sets.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_exim.h"
 #include "exporter/collect/log_line.h"
 #include "exporter/collect/log_mailscanner.h"
@@ -25,13 +25,13 @@ struct log_memory {
     struct log_exim exim; /* exim.file is to be set by whoever reads more than mainlog */
     struct log_mailscanner mailscanner;
     struct log_unparsed unparsed;
+    struct node_sets failed; /* where failed_sets.h counts */
 };
 
 /* Begins all zero but for the first four; what they point to outlives it. */
 struct log_counter {
     enum mta_kind kind; /* auto: each line tells whose it is */
-    const struct settings *settings;
-    const struct tally *tally;
+    struct counting counting;
     struct log_memory *memory; /* all zero at the beginning */
     struct log_clock clock;    /* clock.now_us is to be set from time to time */
     int64_t last_us;           /* when the last line was written that bears a time */

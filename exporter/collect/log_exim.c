@@ -70,15 +70,14 @@ static enum label_line count_panic(const struct tally *tally)
     return line_used;
 }
 
-enum label_line log_exim_count(struct log_exim *state, const struct settings *settings, const struct tally *tally,
-                               const struct log_line *line)
+enum label_line log_exim_count(struct log_exim *state, const struct counting *counting, const struct log_line *line)
 {
-    struct exim_reading reading = {state, settings, tally, line, {line->message.at, 0}};
+    struct exim_reading reading = {state, counting, line, {line->message.at, 0}};
     struct span text = line->message;
     if (!is_exim(line->program))
         return line_ignored;
     if (state->file == log_exim_panic)
-        return count_panic(tally);
+        return count_panic(counting->tally);
     exim_take_id(&text, SPAN(" "), &reading.id);
     enum label_line result = line_ignored;
     if (reading.id.length > 0 && state->file == log_exim_main)

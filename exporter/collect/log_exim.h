@@ -5,8 +5,7 @@
 #ifndef EXPORTER_COLLECT_LOG_EXIM_H
 #define EXPORTER_COLLECT_LOG_EXIM_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_line.h"
 
 enum { LOG_EXIM_KEPT = 4096, LOG_EXIM_REFUSED = 4096, LOG_EXIM_TRANSPORTS = 64 };
@@ -37,7 +36,6 @@ struct log_exim {
 /* Which of its logs that is, by the name of the file. */
 enum log_exim_file log_exim_file_of(const char *path);
 
-enum label_line log_exim_count(struct log_exim *state, const struct settings *settings, const struct tally *tally,
-                               const struct log_line *line);
+enum label_line log_exim_count(struct log_exim *state, const struct counting *counting, const struct log_line *line);
 
 #endif

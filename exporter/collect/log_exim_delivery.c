@@ -152,7 +152,8 @@ static bool take_recipient(struct span *text, struct parts *parts)
     if (!ends && first.length > 0 && strchr("|/", *first.at) != NULL) { /* a command has blanks */
         size_t at = (size_t)(rest.at - text->at);
         at += quoted_find(rest, SPAN(" R="));
-        rest = span_behind(*text, at);
+        const char *open = memrchr(text->at, '<', at);
+        rest = span_behind(*text, open != NULL ? (size_t)(open - text->at) : at);
     }
     if (!ends && span_begins(rest, SPAN("<"))) {
         original = quoted_before(&rest, SPAN(" "));
@@ -162,7 +163,7 @@ static bool take_recipient(struct span *text, struct parts *parts)
     }
     const char *at = first.length > 0 ? memrchr(first.at, '@', first.length) : NULL;
     parts->hop.local = at == NULL || strchr("|/:>", *first.at) != NULL;
-    struct span address = at != NULL ? first : original;
+    struct span address = parts->hop.local ? original : first;
     at = address.length > 0 ? memrchr(address.at, '@', address.length) : NULL;
     if (at != NULL)
         parts->hop.domain = span_behind(address, (size_t)(at + 1 - address.at));
@@ -239,7 +240,7 @@ static bool is_given_up(struct span reason)
 static bool is_unknown_domain(const struct exim_reading *reading, const struct parts *parts,
                               enum label_destination destination)
 {
-    return destination == destination_external && reading->settings->domains.count > 0 &&
+    return destination == destination_external && reading->counting->settings->domains.count > 0 &&
            parts->hop.domain.length > 0 && parts->hop.host.length == 0 &&
            span_begins(parts->reason, SPAN("Unrouteable address"));
 }
@@ -257,7 +258,7 @@ static enum label_line count_delivery(const struct exim_reading *reading, enum l
         parts.hop.local = !remote;
     if (status == status_bounced)
         reading->state->messages[slot].failed = true;
-    struct delivery delivery = delivery_begin(delivery_destination(reading->settings, &parts.hop), status);
+    struct delivery delivery = delivery_begin(reading->counting->settings, &parts.hop, status);
     if (status == status_bounced && is_given_up(parts.reason)) {
         delivery.status = status_expired;
         if (!remote)
@@ -269,7 +270,7 @@ static enum label_line count_delivery(const struct exim_reading *reading, enum l
         reading->state->messages[slot].destination = (uint8_t)delivery.destination;
     delivery.delay_us = delay_us(reading, parts.on_queue);
     delivery.text = is_unknown_domain(reading, &parts, delivery.destination) ? SPAN("host unknown") : parts.reason;
-    delivery_count(reading->tally, &delivery);
+    delivery_count(reading->counting, &delivery);
     return line_used;
 }
 
@@ -284,7 +285,7 @@ static enum label_line count_arrival(const struct exim_reading *reading, struct 
     if (slot < 0 || !reading->state->messages[slot].failed)
         return line_ignored;
     reading->state->messages[slot].failed = false;
-    tally_add(reading->tally, SERIES_0(bounces_sent_total), 1);
+    tally_add(reading->counting->tally, SERIES_0(bounces_sent_total), 1);
     return line_used;
 }
 

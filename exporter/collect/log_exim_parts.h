@@ -7,8 +7,7 @@
 /* What one line is read with. */
 struct exim_reading {
     struct log_exim *state;
-    const struct settings *settings;
-    const struct tally *tally;
+    const struct counting *counting;
     const struct log_line *line;
     struct span id; /* of the message; empty: the line is of none */
 };

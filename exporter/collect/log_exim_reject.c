@@ -56,7 +56,7 @@ static enum label_line add(const struct exim_reading *reading, unsigned total)
 {
     if (was_told(reading))
         return line_ignored;
-    tally_add(reading->tally, total, 1);
+    tally_add(reading->counting->tally, total, 1);
     return line_used;
 }
 
@@ -84,7 +84,7 @@ static enum label_line add_reject(const struct exim_reading *reading, enum label
 {
     if (was_told(reading))
         return line_ignored;
-    log_reject_count(reading->settings, reading->tally, where, reply, otherwise);
+    log_reject_count(reading->counting->settings, reading->counting->tally, where, reply, otherwise);
     return line_used;
 }
 

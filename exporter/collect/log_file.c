@@ -2,10 +2,11 @@
  *
  * At the end of the file it is looked at whether it was rotated. Was it renamed, then what is still written to it is read until there is
  * something in the file that comes next; then a last line without its line feed is handed out, too. Was it copied and cut, then the rest is read
- * from the copy, where there is one. What nobody can know is lost without a trace: lines that were cut off before we saw them, and of which
- * there is no copy. */
+ * from the copy, where there is one. Lines that were cut off before we saw them, and of which there is no copy, are lost: how many
+ * nobody can know, so it is said that there may be some. */
 #include "exporter/collect/log_source.h"
 
+#include "conf/lib/log.h"
 #include "exporter/collect/log_position.h"
 
 #include <errno.h>
@@ -69,6 +70,11 @@ static bool resume(struct log_file *self)
     struct stat status;
     int fd = is_blank(self) ? -1 : log_position_open(&self->position, self->path);
     if (fd < 0) {
+        if (!is_blank(self))
+            log_warning(
+                "log: %s as it was read last is not there any more, cut, compressed or removed; lines that were "
+                "written to it since are not counted",
+                self->path);
         self->position = (struct log_position){.modified_ns = self->position.modified_ns};
         return begin_file(self, log_position_open_next(&self->position, self->path));
     }

@@ -102,11 +102,10 @@ static enum label_line count_batch(const struct tally *tally, struct log_mailsca
     return count(tally, scanned_spam, (uint64_t)n);
 }
 
-enum label_line log_mailscanner_count(struct log_mailscanner *state, const struct settings *settings,
-                                      const struct tally *tally, const struct log_line *line)
+enum label_line log_mailscanner_count(struct log_mailscanner *state, const struct counting *counting,
+                                      const struct log_line *line)
 {
-    (void)settings;
     if (!span_begins(line->program, SPAN("MailScanner")))
         return line_ignored;
-    return count_batch(tally, batch_of(state, line->pid), line->message);
+    return count_batch(counting->tally, batch_of(state, line->pid), line->message);
 }

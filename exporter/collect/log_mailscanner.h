@@ -5,8 +5,7 @@
 #ifndef EXPORTER_COLLECT_LOG_MAILSCANNER_H
 #define EXPORTER_COLLECT_LOG_MAILSCANNER_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_line.h"
 
 enum { LOG_MAILSCANNER_KEPT = 256 };
@@ -19,7 +18,7 @@ struct log_mailscanner {
     } batches[LOG_MAILSCANNER_KEPT];
 };
 
-enum label_line log_mailscanner_count(struct log_mailscanner *state, const struct settings *settings,
-                                      const struct tally *tally, const struct log_line *line);
+enum label_line log_mailscanner_count(struct log_mailscanner *state, const struct counting *counting,
+                                      const struct log_line *line);
 
 #endif

@@ -17,14 +17,13 @@
 /* What one line is read with. */
 struct reading {
     struct log_postfix *state;
-    const struct settings *settings;
-    const struct tally *tally;
+    const struct counting *counting;
     struct span service; /* the last part of the program's name */
 };
 
 static enum label_line add(const struct reading *reading, unsigned total)
 {
-    tally_add(reading->tally, total, 1);
+    tally_add(reading->counting->tally, total, 1);
     return line_used;
 }
 
@@ -98,25 +97,23 @@ static bool is_local_agent(struct span service)
            span_is(service, SPAN("discard"));
 }
 
-/* Without a relay the reason may tell whom it tried: "connect to NAME[ADDRESS]:PORT: Connection refused". */
+/* Without a relay the reason may tell whom it tried: "connect to NAME[ADDRESS]:PORT: Connection refused". Only where it begins so: behind
+ * "host NAME[ADDRESS] refused to talk to me: " the words are another's. */
 static void read_tried(struct span reason, struct hop *hop)
 {
-    ptrdiff_t at = span_find(reason, SPAN("connect to "));
-    if (at >= 0) {
-        reason = span_behind(reason, (size_t)at + 11);
+    span_take(&reason, SPAN("delivery temporarily suspended: "));
+    if (span_take(&reason, SPAN("connect to ")))
         read_relay(span_before(&reason, ' '), hop);
-    }
 }
 
-static enum label_destination destination_of(const struct reading *reading, struct span address, struct span relay,
-                                             struct span reason)
+static struct hop hop_of(const struct reading *reading, struct span address, struct span relay, struct span reason)
 {
     struct hop hop = {.domain = domain_of(address), .local = is_local_agent(reading->service)};
     if (!span_is(relay, SPAN("none")))
         read_relay(relay, &hop);
     else if (!hop.local)
         read_tried(reason, &hop);
-    return delivery_destination(reading->settings, &hop);
+    return hop;
 }
 
 static uint32_t queue_hash(struct span queue_id)
@@ -206,7 +203,8 @@ static enum label_line count_delivery(const struct reading *reading, struct span
         text.length -= span_ends(text, SPAN(")"));
     if (status == status_COUNT || (status == status_sent && span_begins(text, SPAN("forwarded as "))))
         return line_ignored; /* forwarded: as a mail of its own, whose delivery is told */
-    struct delivery delivery = delivery_begin(destination_of(reading, address, fields.relay, text), status);
+    const struct hop hop = hop_of(reading, address, fields.relay, text);
+    struct delivery delivery = delivery_begin(reading->counting->settings, &hop, status);
     if (status == status_deferred)
         keep_deferred(reading->state, queue_id, delivery.destination);
     if (delivery.destination == destination_COUNT)
@@ -215,7 +213,7 @@ static enum label_line count_delivery(const struct reading *reading, struct span
     read_stages(fields.delays, &delivery);
     delivery.code = fields.code;
     delivery.text = text;
-    delivery_count(reading->tally, &delivery);
+    delivery_count(reading->counting, &delivery);
     return line_used;
 }
 
@@ -229,8 +227,9 @@ static enum label_line count_expired(const struct reading *reading, struct span 
         return line_ignored;
     if (!span_begins(text, SPAN("expired")) && !span_begins(text, SPAN("force-expired")))
         return line_unparsed;
-    struct delivery delivery = delivery_begin(deferred_before(reading->state, queue_id), status_expired);
-    delivery_count(reading->tally, &delivery);
+    const struct delivery delivery = {.destination = deferred_before(reading->state, queue_id),
+                                      .status = status_expired};
+    delivery_count(reading->counting, &delivery);
     return delivery.destination == destination_COUNT ? line_ignored : line_used;
 }
 
@@ -258,11 +257,11 @@ static bool is_login_failure(struct span text)
 static enum label_line count_warning(const struct reading *reading, struct span text)
 {
     if (is_milter_error(text))
-        tally_add(reading->tally, SERIES_0(log_milter_errors_total), 1);
+        tally_add(reading->counting->tally, SERIES_0(log_milter_errors_total), 1);
     else if (is_login_failure(text))
-        tally_add(reading->tally, SERIES_0(log_auth_failures_total), 1);
+        tally_add(reading->counting->tally, SERIES_0(log_auth_failures_total), 1);
     else if (is_limit(text))
-        tally_add(reading->tally, SERIES_0(log_limits_total), 1);
+        tally_add(reading->counting->tally, SERIES_0(log_limits_total), 1);
     return add(reading, SERIES_1(log_problems_total, severity_warning));
 }
 
@@ -277,15 +276,15 @@ static enum label_line count_event(const struct reading *reading, struct span te
     switch (*text.at) {
     case 'r':
         if (span_take(&text, SPAN("reject: ")))
-            return log_postfix_reject(reading->settings, reading->tally, by_postscreen, text);
+            return log_postfix_reject(reading->counting->settings, reading->counting->tally, by_postscreen, text);
         break;
     case 'm':
         if (span_take(&text, SPAN("milter-reject: ")))
-            return log_postfix_reject(reading->settings, reading->tally, false, text);
+            return log_postfix_reject(reading->counting->settings, reading->counting->tally, false, text);
         break;
     case 'p':
         if (span_take(&text, SPAN("proxy-reject: ")))
-            return log_postfix_reject(reading->settings, reading->tally, false, text);
+            return log_postfix_reject(reading->counting->settings, reading->counting->tally, false, text);
         break;
     case 's':
         if (span_begins(text, SPAN("sender non-delivery notification: ")))
@@ -373,9 +372,9 @@ static struct span service_of(struct span program)
     return (struct span){program.at, 0};
 }
 
-enum label_line log_postfix_count(struct log_postfix *state, const struct settings *settings, const struct tally *tally,
+enum label_line log_postfix_count(struct log_postfix *state, const struct counting *counting,
                                   const struct log_line *line)
 {
-    struct reading reading = {state, settings, tally, service_of(line->program)};
+    struct reading reading = {state, counting, service_of(line->program)};
     return reading.service.length > 0 ? count_message(&reading, line->message) : line_ignored;
 }

@@ -4,8 +4,7 @@
 #ifndef EXPORTER_COLLECT_LOG_POSTFIX_H
 #define EXPORTER_COLLECT_LOG_POSTFIX_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_line.h"
 
 enum { LOG_POSTFIX_KEPT = 4096 };
@@ -18,7 +17,7 @@ struct log_postfix {
     } deferred[LOG_POSTFIX_KEPT];
 };
 
-enum label_line log_postfix_count(struct log_postfix *state, const struct settings *settings, const struct tally *tally,
+enum label_line log_postfix_count(struct log_postfix *state, const struct counting *counting,
                                   const struct log_line *line);
 
 #endif

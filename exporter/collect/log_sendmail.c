@@ -10,7 +10,7 @@
 
 static enum label_line add(const struct sendmail_reading *reading, unsigned total)
 {
-    tally_add(reading->tally, total, 1);
+    tally_add(reading->counting->tally, total, 1);
     return line_used;
 }
 
@@ -134,9 +134,9 @@ static bool is_sendmail(struct span program)
     return span_begins(program, SPAN("sendmail")) || span_begins(program, SPAN("sm-"));
 }
 
-enum label_line log_sendmail_count(struct log_sendmail *state, const struct settings *settings,
-                                   const struct tally *tally, const struct log_line *line)
+enum label_line log_sendmail_count(struct log_sendmail *state, const struct counting *counting,
+                                   const struct log_line *line)
 {
-    const struct sendmail_reading reading = {state, settings, tally};
+    const struct sendmail_reading reading = {state, counting};
     return is_sendmail(line->program) ? count_message(&reading, line->message) : line_ignored;
 }

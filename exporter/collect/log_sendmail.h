@@ -5,8 +5,7 @@
 #ifndef EXPORTER_COLLECT_LOG_SENDMAIL_H
 #define EXPORTER_COLLECT_LOG_SENDMAIL_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_line.h"
 
 enum { LOG_SENDMAIL_KEPT = 4096 };
@@ -21,7 +20,7 @@ struct log_sendmail {
     } deferred[LOG_SENDMAIL_KEPT];
 };
 
-enum label_line log_sendmail_count(struct log_sendmail *state, const struct settings *settings,
-                                   const struct tally *tally, const struct log_line *line);
+enum label_line log_sendmail_count(struct log_sendmail *state, const struct counting *counting,
+                                   const struct log_line *line);
 
 #endif

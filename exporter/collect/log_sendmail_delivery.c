@@ -163,7 +163,7 @@ static void count_expired(const struct sendmail_reading *reading, struct span qu
     const bool known = reading->state->deferred[slot].queue_id == hash;
     for (unsigned to = 0; to < destination_COUNT; to++) {
         const uint32_t n = known ? reading->state->deferred[slot].recipients[to] : to == destination_external;
-        tally_add(reading->tally, SERIES_2(deliveries_total, to, status_expired), n);
+        tally_add(reading->counting->tally, SERIES_2(deliveries_total, to, status_expired), n);
     }
     if (known)
         memset(&reading->state->deferred[slot], 0, sizeof reading->state->deferred[slot]);
@@ -179,9 +179,10 @@ static struct span domain_of(struct span address)
 }
 
 /* What the server said, whole as it is, tells more than sendmail's word for it; but sendmail's code where that has none. */
-static struct delivery read_delivery(const struct fields *fields, enum label_status status)
+static struct delivery read_delivery(const struct settings *settings, const struct fields *fields,
+                                     const struct hop *hop, enum label_status status)
 {
-    struct delivery delivery = delivery_begin(destination_COUNT, status);
+    struct delivery delivery = delivery_begin(settings, hop, status);
     delivery.delay_us = read_delay_us(fields->delay);
     delivery.text = fields->reply.length > 0 ? fields->reply : fields->status;
     delivery.code = delivery_code(fields->reply) == delivery_code_other ? fields->code : fields->reply;
@@ -198,17 +199,16 @@ enum label_line sendmail_delivery(const struct sendmail_reading *reading, struct
     struct hop hop = read_hop(&fields);
     if (status == status_COUNT || is_submission(&fields, &hop))
         return line_ignored;
-    struct delivery delivery = read_delivery(&fields, status);
     enum label_line result = line_ignored;
     while (list.length > 0) {
         struct span address = quoted_before(&list, SPAN(","));
         hop.domain = domain_of(address);
-        delivery.destination = delivery_destination(reading->settings, &hop);
+        const struct delivery delivery = read_delivery(reading->counting->settings, &fields, &hop, status);
         if (address.length == 0 || delivery.destination == destination_COUNT)
             continue;
         if (status == status_deferred)
             keep_deferred(reading->state, queue_id, fields.priority, delivery.destination);
-        delivery_count(reading->tally, &delivery);
+        delivery_count(reading->counting, &delivery);
         result = line_used;
     }
     return result;
@@ -223,7 +223,7 @@ enum label_line sendmail_notice(const struct sendmail_reading *reading, struct s
         return line_ignored;
     if (span_begins(text, SPAN("Cannot send message for ")) || span_begins(text, SPAN("Cannot send message within ")))
         count_expired(reading, queue_id);
-    tally_add(reading->tally, SERIES_0(bounces_sent_total), 1);
+    tally_add(reading->counting->tally, SERIES_0(bounces_sent_total), 1);
     return line_used;
 }
 
@@ -234,9 +234,9 @@ enum label_line sendmail_looped(const struct sendmail_reading *reading, struct s
     quoted_before(&text, SPAN(", to "));
     const struct span domain = domain_of(text);
     const struct hop hop = {.domain = domain, .local = domain.length == 0};
-    struct delivery delivery = delivery_begin(delivery_destination(reading->settings, &hop), status_bounced);
+    struct delivery delivery = delivery_begin(reading->counting->settings, &hop, status_bounced);
     delivery.code = SPAN("5.4.6");
     delivery.text = SPAN("too many hops");
-    delivery_count(reading->tally, &delivery);
+    delivery_count(reading->counting, &delivery);
     return line_used;
 }

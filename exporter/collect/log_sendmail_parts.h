@@ -7,8 +7,7 @@
 /* What one line is read with. */
 struct sendmail_reading {
     struct log_sendmail *state;
-    const struct settings *settings;
-    const struct tally *tally;
+    const struct counting *counting;
 };
 
 /* Takes "6AKKJas021488: ", IDs of any version, or "NOQUEUE: ". */

@@ -17,7 +17,7 @@
 static enum label_line add_reject(const struct sendmail_reading *reading, enum label_where where, struct span reply,
                                   enum label_class otherwise)
 {
-    log_reject_count(reading->settings, reading->tally, where, reply, otherwise);
+    log_reject_count(reading->counting->settings, reading->counting->tally, where, reply, otherwise);
     return line_used;
 }
 
@@ -81,7 +81,7 @@ static const struct {
 static enum label_line count_decision(const struct sendmail_reading *reading, struct span text)
 {
     if (span_begins(text, SPAN("initialization failed"))) {
-        tally_add(reading->tally, SERIES_0(log_milter_errors_total), 1);
+        tally_add(reading->counting->tally, SERIES_0(log_milter_errors_total), 1);
         return line_used;
     }
     if (span_begins(text, SPAN("connect: host="))) {
@@ -121,7 +121,7 @@ static enum label_line count_milter(const struct sendmail_reading *reading, stru
         if (span_begins(text, harmless[i]))
             return line_ignored;
     }
-    tally_add(reading->tally, SERIES_0(log_milter_errors_total), 1);
+    tally_add(reading->counting->tally, SERIES_0(log_milter_errors_total), 1);
     return line_used;
 }
 

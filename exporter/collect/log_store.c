@@ -1,6 +1,7 @@
 /* The file log.json, in run_directory and state_directory: {"id", "boot", "clean", "memory", "positions": {source: position}, "totals":
- * {series: number}}. By names, so that another version takes over what it knows. Beside it log.memory, as it lies in memory, which is
- * believed if its checksum, over itself and the catalogue of the build, is the one that log.json names. */
+ * {series: number}}. By names, so that another version takes over what it knows. Beside it the memory, as it lies there, in one of two
+ * files: the one whose checksum, over itself and the catalogue of the build, log.json names. The next memory goes to the other one, so that
+ * what is named is there whenever we are killed. */
 #include "exporter/collect/log_store.h"
 
 #include "conf/lib/fnv1a.h"
@@ -18,8 +19,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define FILE_NAME   "log.json"
-#define MEMORY_NAME "log.memory"
+/* So often to the disk: it is large, and after a power failure an older one will do. */
+enum { MEMORY_MS = 60 * 1000 };
+
+#define FILE_NAME  "log.json"
+#define ONE_NAME   "log.memory.0"
+#define OTHER_NAME "log.memory.1"
+
+enum folder { folder_run, folder_state, folder_COUNT };
+
+static const char *const memory_names[] = {ONE_NAME, OTHER_NAME};
 
 struct log_store {
     const struct settings *settings;
@@ -27,12 +36,18 @@ struct log_store {
     _Atomic uint64_t totals[total_COUNT];
     uint64_t id[2];
     json_t *positions;
-    void *memory; /* of the parsers, of which nothing that is counted depends for long; NULL: not asked for */
+    void *memory; /* of the parsers, and the open sets; NULL: not asked for */
     size_t memory_bytes;
-    uint64_t build;           /* a hash of version and catalogue: memory of another one is none */
-    uint64_t memory_checksum; /* of the one that goes with what was taken over; 0: none does */
-    bool from_disk;           /* what was taken over is what the disk held */
+    uint64_t build;                  /* a hash of version and catalogue: memory of another one is none */
+    uint64_t checksum[folder_COUNT]; /* of the memory that log.json of this folder names; 0: none */
+    unsigned number[folder_COUNT];   /* which of the two files that is */
+    int64_t memory_saved_ms;         /* to the disk; 0: not yet */
 };
+
+static const char *path_of(const struct log_store *store, enum folder folder)
+{
+    return folder == folder_run ? store->settings->run_directory : store->settings->state_directory;
+}
 
 /* ---- reading ---- */
 
@@ -102,8 +117,7 @@ static void inherit(struct log_store *store, struct failure *warning)
            *saved = load(store->settings->state_directory, warning);
     json_t *from = is_of_boot(run) ? run : saved;
     bool whole = from != NULL && (from == run || json_is_true(json_object_get(from, "clean")));
-    store->from_disk = from == saved;
-    store->memory_checksum = strtoull(text_in(from, "memory"), NULL, 16);
+    store->checksum[folder_run] = store->checksum[folder_state] = strtoull(text_in(from, "memory"), NULL, 16);
     if (from != NULL)
         store->positions = json_incref(json_object_get(from, "positions"));
     if (whole) {
@@ -151,21 +165,37 @@ static char *text_of(const struct log_store *store, bool clean, uint64_t checksu
     return text;
 }
 
-/* The memory first: after a kill between the two it is not the one that is named, and is as none. */
-static bool save_in(const struct log_store *store, const char *directory, bool clean, bool to_disk,
-                    struct failure *failure)
+static bool save_memory(const struct log_store *store, enum folder folder, uint64_t *checksum, struct failure *failure)
 {
-    bool has_memory = store->memory != NULL;
-    uint64_t checksum = has_memory ? checksum_of(store, store->memory) : store->memory_checksum;
     const struct iovec memory = {store->memory, store->memory_bytes};
-    if (has_memory && !saved_file_write(directory, MEMORY_NAME, &memory, 1, to_disk, failure))
-        return false;
+    const char *name = memory_names[1 - store->number[folder]];
+    *checksum = checksum_of(store, store->memory);
+    return saved_file_write(path_of(store, folder), name, &memory, 1, folder == folder_state, failure);
+}
+
+static bool save_totals(const struct log_store *store, enum folder folder, bool clean, uint64_t checksum,
+                        struct failure *failure)
+{
     char *text = text_of(store, clean, checksum);
     if (text == NULL)
         return fail(failure, EX_OSERR, "no memory to save what was counted in the log");
-    bool good = saved_file_write(directory, FILE_NAME, &(struct iovec){text, strlen(text)}, 1, to_disk, failure);
+    const struct iovec part = {text, strlen(text)};
+    bool good = saved_file_write(path_of(store, folder), FILE_NAME, &part, 1, folder == folder_state, failure);
     free(text);
     return good;
+}
+
+/* The memory, too, if it `is_due` and there is one. */
+static bool save_in(struct log_store *store, enum folder folder, bool clean, bool is_due, struct failure *failure)
+{
+    const bool has_memory = is_due && store->memory != NULL;
+    uint64_t checksum = store->checksum[folder];
+    if ((has_memory && !save_memory(store, folder, &checksum, failure)) ||
+        !save_totals(store, folder, clean, checksum, failure))
+        return false;
+    store->number[folder] = has_memory ? 1 - store->number[folder] : store->number[folder];
+    store->checksum[folder] = checksum;
+    return true;
 }
 
 /* ---- life ---- */
@@ -193,7 +223,7 @@ struct log_store *log_store_open(const struct settings *settings, struct failure
         for (unsigned i = 0; i < total_COUNT; i++)
             atomic_store(&store->totals[i], 0);
     }
-    save_in(store, settings->run_directory, false, false, &unmarked); /* else said by the first commit */
+    save_in(store, folder_run, false, true, &unmarked); /* else said by the first commit */
     return store;
 }
 
@@ -249,19 +279,30 @@ bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void
 
 /* ---- the memory of parsers ---- */
 
-/* Leaves the memory as it is where the file is not the one that goes with the totals. */
-static void load_memory(struct log_store *store, const char *directory)
+/* Is the file the one that goes with what was taken over? Else the memory is left as it is. */
+static bool load_file(struct log_store *store, enum folder folder, unsigned number)
 {
     size_t bytes = store->memory_bytes;
     char path[PATH_MAX], *content = malloc(bytes + 1);
-    snprintf(path, sizeof path, "%s/%s", directory, MEMORY_NAME);
+    snprintf(path, sizeof path, "%s/%s", path_of(store, folder), memory_names[number]);
     int fd = content == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && read(fd, content, bytes + 1) == (ssize_t)bytes &&
-        checksum_of(store, content) == store->memory_checksum)
+    bool good = fd >= 0 && read(fd, content, bytes + 1) == (ssize_t)bytes &&
+                checksum_of(store, content) == store->checksum[folder];
+    if (good)
         memcpy(store->memory, content, bytes);
     if (fd >= 0)
         close(fd);
     free(content);
+    return good;
+}
+
+/* Wherever it is: after a boot run_directory holds a log.json, made when the store was opened, before it holds a memory. */
+static void load_memory(struct log_store *store)
+{
+    for (unsigned i = 0; i < folder_COUNT * 2; i++) {
+        if (load_file(store, i / 2, i % 2))
+            store->number[i / 2] = i % 2;
+    }
 }
 
 void *log_store_memory(struct log_store *store, size_t bytes)
@@ -271,13 +312,13 @@ void *log_store_memory(struct log_store *store, size_t bytes)
     store->memory = calloc(1, bytes);
     store->memory_bytes = bytes;
     if (store->memory != NULL)
-        load_memory(store, store->from_disk ? store->settings->state_directory : store->settings->run_directory);
+        load_memory(store);
     return store->memory;
 }
 
 bool log_store_commit(struct log_store *store, const struct tally *node, struct failure *failure)
 {
-    if (!save_in(store, store->settings->run_directory, false, false, failure))
+    if (!save_in(store, folder_run, false, true, failure))
         return false; /* seen now, they would step back after a kill, under the same tally id */
     for (unsigned i = total_node; i < total_COUNT; i++)
         atomic_store_explicit(&node->totals[i], atomic_load(&store->totals[i]), memory_order_relaxed);
@@ -286,5 +327,11 @@ bool log_store_commit(struct log_store *store, const struct tally *node, struct 
 
 bool log_store_save(struct log_store *store, bool clean, struct failure *failure)
 {
-    return save_in(store, store->settings->state_directory, clean, true, failure);
+    int64_t now_ms = tally_clock_ms();
+    bool is_due = clean || store->memory_saved_ms == 0 || now_ms - store->memory_saved_ms >= MEMORY_MS;
+    if (!save_in(store, folder_state, clean, is_due, failure))
+        return false;
+    if (is_due && store->memory != NULL)
+        store->memory_saved_ms = now_ms;
+    return true;
 }

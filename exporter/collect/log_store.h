@@ -34,7 +34,7 @@ bool log_store_forget_others(struct log_store *store, bool (*is_used)(const void
                              const void *context);
 
 /* Plain data that goes with the totals, `bytes` of it: zero, or what the run before left, if it was of this version; saved as it is whenever they
- * are. The store's, and the same at each call; NULL without memory. */
+ * are, but to the disk every minute at most: after a power failure it may be older than they. The store's, and the same at each call; NULL without memory. */
 void *log_store_memory(struct log_store *store, size_t bytes);
 
 /* What was counted is there to stay, and only then is seen in `node`. false with *failure: neither; it is to be tried again. */

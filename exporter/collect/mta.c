@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    INTERVAL_MS = 60 * 1000,
+    INTERVAL_MS = 50 * 1000, /* so that with the check itself a change is seen within a minute */
     PAUSE_LEAST_MS = 1000,
     GREETING_MS = 10 * 1000,
     REST_MS = 10 * 1000,

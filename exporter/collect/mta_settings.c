@@ -221,7 +221,9 @@ bool mta_queue_directory(const struct settings *settings, char path[SETTINGS_PAT
         found = mta_exim_value(&text, "spool_directory", value, sizeof value);
     }
     free(text.text);
-    strcpy(path, found && is_path(value) ? value : usual[server]);
+    if (found && !is_path(value))
+        return false; /* another than the usual one, which would be taken for it */
+    strcpy(path, found ? value : usual[server]);
     above_pattern(path);
     return true;
 }

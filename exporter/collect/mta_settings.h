@@ -32,7 +32,7 @@ bool mta_sendmail_value(const struct mta_text *text, const char *name, char *val
 bool mta_exim_value(const struct mta_text *text, const char *name, char *value,
                     size_t bytes); /* NAME = VALUE, before the first `begin` */
 
-/* Where the MTA keeps its queue: as it is configured, or else usual. false: no MTA. */
+/* Where the MTA keeps its queue: as it is configured, or else usual. false: no MTA, or a value that is not known. */
 bool mta_queue_directory(const struct settings *settings, char path[SETTINGS_PATH_MAX]);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "conf/lib/log.h"
 #include "exporter/collect/clock.h"
+#include "exporter/collect/failures.h"
 #include "exporter/collect/queue_places.h"
 
 #include <errno.h>
@@ -43,10 +44,11 @@ static void show(const struct queue_collector *self, enum label_queue queue)
     const struct result *result = &self->results[queue];
     const struct queue_sum *sum = &result->sum;
     bool is_shown = result->seen && !result->failed;
-    bool is_read = is_shown && sum->unreadable == 0;
+    bool is_counted = is_shown && (result->complete || sum->messages > 0); /* nothing in a part of it is not 0 */
+    bool is_read = is_counted && sum->unreadable == 0;
 #define SET(name, condition, value)                                                                                    \
     tally_gauge_set(tally, (unsigned)gauge_##name + (unsigned)queue, (condition) ? (int64_t)(value) : GAUGE_ABSENT)
-    SET(queue_messages, is_shown, sum->messages);
+    SET(queue_messages, is_counted, sum->messages);
     SET(queue_bytes, is_read, sum->bytes);
     SET(queue_oldest_seconds, is_read, sum->oldest);
     SET(queue_tried_messages, is_read && result->shows_tried, sum->tried);
@@ -89,7 +91,7 @@ static void add_result(struct queue_collector *self, const struct queue_place *p
                        int64_t micros, bool complete)
 {
     struct result *result = &self->results[queue];
-    result->complete = (!result->seen || result->complete) && complete && !self->places.cut[queue];
+    result->complete = (!result->seen || result->complete) && complete && self->places.cuts[queue] == queue_cut_none;
     result->seen = true;
     result->shows_tried = place->shows_tried;
     result->micros += micros;
@@ -97,12 +99,30 @@ static void add_result(struct queue_collector *self, const struct queue_place *p
     add_sum(&result->sum, &self->sums[queue]);
 }
 
-/* The first failure is told. */
-static bool tell(const struct failure *one, struct failure *failure)
+/* Of a queue that is in more directories than are looked at: what it shows is less than there is, or nothing where none was found. */
+static bool tell_cut(const struct queue_collector *self, enum label_queue queue, struct failure *failure)
 {
-    if (failure->status == EX_OK)
-        *failure = *one;
-    return false;
+    struct failure one;
+    const char *name = queue >= queue_own_0 ? self->settings->collector_queues.list[queue - queue_own_0].name
+                                            : catalogue[metric_queue_messages].labels[0]->values[queue];
+    switch (self->places.cuts[queue]) {
+    case queue_cut_none:
+        return true;
+    case queue_cut_room:
+        fail(&one, EX_CONFIG,
+             "queue %s has more directories than the %d that are looked at; what is in the others is not counted", name,
+             QUEUE_DIRECTORIES_MAX);
+        break;
+    case queue_cut_search:
+        if (atomic_load_explicit(&collectors_end, memory_order_relaxed))
+            return true;
+        fail(&one, EX_CONFIG,
+             "queue %s: there is too much to be looked through for its directories; those that were not found in time "
+             "are not counted",
+             name);
+        break;
+    }
+    return failures_add(failure, &one);
 }
 
 static bool scan_place(struct queue_collector *self, const struct queue_place *place, const struct queue_time *end,
@@ -119,7 +139,7 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
             return true;
         if (missing == queue_missing_fails) {
             self->results[place->queue].failed = self->results[place->apart].failed = true;
-            return tell(&one, failure);
+            return failures_add(failure, &one);
         }
     }
     int64_t micros = queue_time_now().wall - begin;
@@ -133,7 +153,7 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
          "queue %s: %" PRIu64 " messages cannot be read: Permission denied; milterscope-collector is to run as root or "
          "with CAP_DAC_READ_SEARCH",
          place->directory, unreadable);
-    return tell(&one, failure);
+    return failures_add(failure, &one);
 }
 
 /* Milliseconds until the next run, so that runs take one part in CPU_SHARE of a processor at most, and a slow disk has as much rest as
@@ -155,6 +175,8 @@ static bool run(void *context, struct failure *failure)
     *failure = (struct failure){EX_OK, ""};
     memset(self->results, 0, sizeof self->results);
     bool good = queue_places_find(self->settings, &self->places, failure);
+    for (int queue = 0; queue < queue_COUNT; queue++)
+        good = tell_cut(self, (enum label_queue)queue, failure) && good;
     for (unsigned i = 0; i < self->places.count; i++)
         good = scan_place(self, &self->places.list[i], &limit, self->places.count - i, failure) && good;
     for (int queue = 0; queue < queue_COUNT; queue++)

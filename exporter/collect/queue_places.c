@@ -2,11 +2,11 @@
 #include "exporter/collect/queue_places.h"
 
 #include "exporter/collect/mta_settings.h"
+#include "exporter/collect/queue_pattern.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,58 +43,66 @@ static char *trim(char *text)
 
 /* ---- places ---- */
 
-static void add_one(struct queue_places *places, const struct queue_place *place, const char *directory)
+/* That looking for the directories of a queue may take: patterns may stand for many, and for more that must be looked at. */
+enum { FIND_WALL_MICROS = 4 * 1000000, FIND_CPU_MICROS = 500 * 1000 };
+
+/* false: there is no room for more. */
+static bool add_one(struct queue_places *places, const struct queue_place *place, const char *directory)
 {
+    if (places->cuts[place->queue] == queue_cut_room)
+        return false;
     for (unsigned i = 0; i < places->count; i++) {
         if (strcmp(places->list[i].directory, directory) == 0)
-            return;
+            return true;
     }
-    if (places->count >= QUEUE_PLACES_MAX || strlen(directory) >= sizeof place->directory) {
-        places->cut[place->queue] = true;
-        return;
+    if (places->count >= QUEUE_PLACES_MAX || places->counts[place->queue] >= QUEUE_DIRECTORIES_MAX ||
+        strlen(directory) >= sizeof place->directory) {
+        places->cuts[place->queue] = queue_cut_room;
+        return false;
     }
     struct queue_place *fresh = &places->list[places->count++];
+    places->counts[place->queue]++;
     *fresh = *place;
     strcpy(fresh->directory, directory);
-}
-
-/* Tried, since eaccess(3) leaves out our capabilities. */
-static bool can_look_into(const char *directory)
-{
-    struct stat status;
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-    bool can = fd >= 0 && fstatat(fd, ".", &status, 0) == 0;
-    if (fd >= 0)
-        close(fd);
-    return can;
-}
-
-/* Where the directories that a pattern stands for cannot even be looked for, the one that they are in fails in their place. */
-static bool add_unreadable(struct queue_places *places, const struct queue_place *place, const char *pattern)
-{
-    char above[QUEUE_PATH_BYTES];
-    snprintf(above, sizeof above, "%.*s", (int)strcspn(pattern, "*"), pattern);
-    strrchr(above, '/')[1] = '\0';
-    if (can_look_into(above))
-        return false;
-    add_one(places, place, above);
     return true;
+}
+
+struct matches {
+    struct queue_places *places;
+    struct queue_place place;
+};
+
+/* Where directories cannot even be looked for, the one that they are in fails in their place. */
+static bool add_match(void *context, const char *directory, enum queue_found found)
+{
+    const struct matches *matches = context;
+    struct queue_place place = matches->place;
+    if (found == queue_found_directory)
+        place.missing = queue_missing_says_nothing; /* gone since it was found */
+    return add_one(matches->places, &place, directory);
+}
+
+/* All patterns of a queue have one time. */
+static const struct queue_time *end_of(struct queue_places *places, enum label_queue queue)
+{
+    struct queue_time *end = &places->ends[queue];
+    if (end->wall == 0) {
+        *end = queue_time_now();
+        end->wall += FIND_WALL_MICROS;
+        end->cpu += FIND_CPU_MICROS;
+    }
+    return end;
 }
 
 /* `pattern`: a path, in which an asterisk stands for any text. */
 static void add(struct queue_places *places, struct queue_place place, const char *pattern)
 {
-    glob_t found;
-    if (strchr(pattern, '*') == NULL) {
+    enum queue_cut *cut = &places->cuts[place.queue];
+    struct matches matches = {places, place};
+    if (strchr(pattern, '*') == NULL)
         add_one(places, &place, pattern);
-        return;
-    }
-    if (add_unreadable(places, &place, pattern) || glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found) != 0)
-        return;
-    place.missing = queue_missing_says_nothing; /* gone since it was found, or a link to something else */
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        add_one(places, &place, found.gl_pathv[i]);
-    globfree(&found);
+    else if (!queue_pattern_find(pattern, end_of(places, place.queue), add_match, &matches) && *cut == queue_cut_none)
+        *cut = queue_cut_search;
 }
 
 /* ---- Postfix ---- */
@@ -236,7 +244,7 @@ static void add_own(const struct own_queues *queues, struct queue_places *places
 
 bool queue_places_find(const struct settings *settings, struct queue_places *places, struct failure *failure)
 {
-    memset(places, 0, sizeof *places);
+    memset(places, 0, offsetof(struct queue_places, list));
     add_own(&settings->collector_queues, places);
     switch (mta_server(settings)) {
     case server_postfix:

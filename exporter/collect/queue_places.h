@@ -5,13 +5,18 @@
 #include "conf/lib/settings.h"
 #include "exporter/collect/queue_scan.h"
 
-enum { QUEUE_PLACES_MAX = 128 };
+/* Of a queue, so that none takes the room or the time of another; and of all: the operator's, and two more that may be patterns. */
+enum { QUEUE_DIRECTORIES_MAX = 128, QUEUE_PLACES_MAX = (OWN_QUEUES_MAX + 2) * QUEUE_DIRECTORIES_MAX };
+
+enum queue_cut { queue_cut_none, queue_cut_room, queue_cut_search };
 
 struct queue_places {
     unsigned count;
-    struct queue_place list[QUEUE_PLACES_MAX]; /* the queue that may be the largest comes last */
-    bool cut[queue_COUNT];                     /* the queue has more directories than there is room for */
+    unsigned counts[queue_COUNT];              /* of each queue */
+    enum queue_cut cuts[queue_COUNT];          /* why the queue has directories that are not in the list */
+    struct queue_time ends[queue_COUNT];       /* when its directories are not looked for any more */
     bool has_instances;                        /* Postfix has more instances than this one */
+    struct queue_place list[QUEUE_PLACES_MAX]; /* the queue that may be the largest comes last */
 };
 
 /* Looks them up anew: the configuration may have changed, directories may have come. false with *failure where the MTA's are not known, or

@@ -70,8 +70,8 @@ static struct reader *new_reader(enum mta_kind kind, const struct settings *sett
         return NULL;
     reader->tally.totals = reader->totals;
     reader->counter.kind = kind;
-    reader->counter.settings = settings;
-    reader->counter.tally = &reader->tally;
+    reader->counter.counting.settings = settings;
+    reader->counter.counting.tally = &reader->tally;
     reader->counter.memory = &reader->memory;
     reader->counter.clock.now_us = clock_us(CLOCK_REALTIME);
     return reader;

@@ -90,24 +90,30 @@ static void make_question(struct question *question, uint8_t family, const struc
 
 enum answer { answer_more, answer_done, answer_wrong };
 
+/* Also the end of the answers has the number of an error: where inet_diag is there and tcp_diag is not, it is all that comes. */
+static enum answer end_with(const char *body, size_t bytes, int error, struct failure *failure)
+{
+    memcpy(&error, body, bytes < sizeof error ? bytes : sizeof error);
+    if (error == 0)
+        return answer_done;
+    fail(failure, EX_UNAVAILABLE, "the kernel does not tell of its sockets: %s", strerror(-error));
+    return answer_wrong;
+}
+
 /* Counts the sockets of one datagram. */
 static enum answer take(const char *bytes, size_t length, int64_t counts[socket_COUNT], struct failure *failure)
 {
     while (length >= sizeof(struct nlmsghdr)) {
         struct nlmsghdr head;
-        struct nlmsgerr error = {.error = -EPROTO};
         struct inet_diag_msg message;
         memcpy(&head, bytes, sizeof head);
         size_t body = head.nlmsg_len - sizeof head;
         if (head.nlmsg_len < sizeof head || head.nlmsg_len > length)
             break;
         if (head.nlmsg_type == NLMSG_DONE)
-            return answer_done;
-        if (head.nlmsg_type == NLMSG_ERROR) {
-            memcpy(&error, bytes + sizeof head, body < sizeof error ? body : sizeof error);
-            fail(failure, EX_UNAVAILABLE, "the kernel does not tell of its sockets: %s", strerror(-error.error));
-            return answer_wrong;
-        }
+            return end_with(bytes + sizeof head, body, 0, failure);
+        if (head.nlmsg_type == NLMSG_ERROR) /* 0 would be the receipt that nobody asked for */
+            return end_with(bytes + sizeof head, body, -EPROTO, failure);
         if (head.nlmsg_type == SOCK_DIAG_BY_FAMILY && body >= sizeof message) {
             memcpy(&message, bytes + sizeof head, sizeof message);
             enum label_socket state = socket_state(message.idiag_state);

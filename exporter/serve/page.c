@@ -5,6 +5,7 @@
 #include "conf/lib/observable.h"
 #include "exporter/serve/fleet.h"
 #include "exporter/serve/page_node.h"
+#include "exporter/serve/page_unparsed.h"
 #include "exporter/serve/tops.h"
 
 #include <inttypes.h>
@@ -17,7 +18,7 @@ static const char style[] = ":root{color-scheme:light dark}"
                             "th:first-child,td:first-child{text-align:left}"
                             "td{font-variant-numeric:tabular-nums}"
                             ".zero{opacity:.4}.trouble{border-left:4px solid #d70;padding-left:.8rem}"
-                            "a{color:LinkText}footer{margin-top:2rem;opacity:.7}";
+                            "pre{overflow-x:auto;font-size:.85rem}a{color:LinkText}footer{margin-top:2rem;opacity:.7}";
 
 enum { TOP_SHOWN = 10 };
 
@@ -159,16 +160,20 @@ static void write_top(FILE *out, struct tops *tops, enum top_set set)
     if (list.count > 0) {
         fprintf(out, "<h2>%s, by %s of the last %d hours</h2>\n<table>\n<tr><th>%s</th>", top_set_titles[set],
                 top_by_names[query.by], TOP_HOURS_MAX, top_set_names[set]);
-        for (int by = 0; by < top_by_COUNT; by++)
-            fprintf(out, "<th>%s</th>", top_by_names[by]);
+        for (int by = 0; by < top_by_COUNT; by++) {
+            if (top_counts(set, (enum top_by)by))
+                fprintf(out, "<th>%s</th>", top_by_names[by]);
+        }
         fputs("</tr>\n", out);
     }
     for (size_t i = 0; i < list.count; i++) {
         fputs("<tr><td><bdi>", out);
         page_write_text(out, list.entries[i].member);
         fputs("</bdi></td>", out);
-        for (int by = 0; by < top_by_COUNT; by++)
-            write_cell(out, list.entries[i].counts[by]);
+        for (int by = 0; by < top_by_COUNT; by++) {
+            if (top_counts(set, (enum top_by)by))
+                write_cell(out, list.entries[i].counts[by]);
+        }
         fputs("</tr>\n", out);
     }
     if (list.count > 0)
@@ -176,7 +181,7 @@ static void write_top(FILE *out, struct tops *tops, enum top_set set)
     top_list_free(&list);
 }
 
-void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops)
+void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops, const char *unparsed_in)
 {
     fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
           "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>milterscope: ",
@@ -197,6 +202,8 @@ void page_write(FILE *out, const char *instance, const struct view *view, struct
     page_node_write(out, &view->values);
     for (int set = 0; tops != NULL && set < top_COUNT; set++)
         write_top(out, tops, (enum top_set)set);
+    if (unparsed_in != NULL)
+        page_unparsed_write(out, unparsed_in);
     fputs(
         "<h2>For machines</h2>\n"
         "<ul>\n<li><a href=\"/metrics\">/metrics</a>: for Prometheus, all of it</li>\n"

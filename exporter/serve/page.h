@@ -8,12 +8,12 @@
 
 /* What the page may load: nothing, and only its own style may apply, which is named by its hash. */
 #define PAGE_SECURITY_POLICY                                                                                           \
-    "default-src 'none'; style-src 'sha256-ghltZE5HHPX2GDpbXll4Lcekydv/ByVpUzDJo4ssOf0='; base-uri 'none'; "           \
+    "default-src 'none'; style-src 'sha256-vAOdd51ujg/mlxvXtqeTsd7oMtYWelYkzuLr8kPH7qo='; base-uri 'none'; "           \
     "form-action 'none'; frame-ancestors 'none'"
 
 struct tops;
 
-/* `tops` NULL: without top lists. */
-void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops);
+/* `tops` NULL: without top lists. `unparsed_in`: the run_directory whose lines that were not understood are shown; NULL: none are. */
+void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops, const char *unparsed_in);
 
 #endif

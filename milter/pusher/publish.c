@@ -3,16 +3,18 @@
 
 #include "conf/lib/hyperloglog.h"
 #include "conf/lib/log.h"
+#include "milter/pusher/node_tables.h"
 #include "milter/pusher/scripts.h"
-#include "milter/pusher/sets.h"
 #include "milter/pusher/settle.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
-    TABLES = top_COUNT * SETS_HOURS,
+    OF_NODE = top_COUNT * SETS_HOURS, /* from this number on tables are the collector's */
+    TABLES = OF_NODE + NODE_SETS_TABLES,
     FIXED = 10, /* EVALSHA sha 3 key key key and four of the script's */
     ROWS_MAX = top_by_COUNT * TOP_SIZE_MAX + 1,
     ENTRIES_MAX = TOP_SIZE_MAX * SETS_PLACES_EACH,
@@ -135,20 +137,45 @@ static void ask_for(struct redis *redis, const char *sha, const struct settings 
     redis_command(redis, self.argument_count, self.arguments, self.lengths);
 }
 
+/* The i-th table of all; one of the hour 0 is none. */
+static struct sets_table table_at(unsigned i)
+{
+    struct sets_table table;
+    bool found = i < OF_NODE ? sets_table(i, &table) : node_tables_table(i - OF_NODE, &table);
+    return found ? table : (struct sets_table){.hour = 0};
+}
+
+static void take_changed(unsigned i)
+{
+    if (i < OF_NODE)
+        sets_take_changed(i);
+    else
+        node_tables_take_changed(i - OF_NODE);
+}
+
+static void give_changed(unsigned i)
+{
+    if (i < OF_NODE)
+        sets_give_changed(i);
+    else
+        node_tables_give_changed(i - OF_NODE);
+}
+
 unsigned publish_ask(struct redis *redis, const char *sha, const struct settings *settings, const struct tally *tally,
                      int64_t now_ms)
 {
-    struct sets_table table;
     bool all = now_ms >= self.next_all_ms;
     self.count = 0;
+    node_tables_look(settings, time(NULL));
     self.next_ms = now_ms + PUBLISH_EVERY_MS;
     self.next_all_ms = all ? now_ms + PUBLISH_ALL_EVERY_MS : self.next_all_ms;
-    for (unsigned i = 0; sets_table(i, &table); i++) {
+    for (unsigned i = 0; i < TABLES; i++) {
+        const struct sets_table table = table_at(i);
         if (table.hour == 0 || !(table.changed || all))
             continue;
         ask_for(redis, sha, settings, tally, &table);
         self.asked[self.count++] = i;
-        sets_take_changed(i);
+        take_changed(i);
     }
     return self.count;
 }
@@ -163,7 +190,7 @@ static const struct redis_reply *take_answers(const struct redis *redis)
         const struct redis_reply *reply = redis_reply(redis, i);
         if (redis_reply_kind(reply) == redis_string)
             continue;
-        sets_give_changed(self.asked[i]);
+        give_changed(self.asked[i]);
         wrong = wrong == NULL ? reply : wrong;
     }
     self.count = 0;
@@ -188,5 +215,5 @@ bool publish_take(const struct redis *redis, const struct tally *tally)
 void publish_failed(void)
 {
     while (self.count > 0)
-        sets_give_changed(self.asked[--self.count]);
+        give_changed(self.asked[--self.count]);
 }

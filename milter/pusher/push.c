@@ -3,13 +3,11 @@
 #include "milter/pusher/push.h"
 
 #include "conf/lib/log.h"
-#include "conf/lib/observable.h"
-#include "milter/pusher/fields.h"
 #include "milter/pusher/history.h"
-#include "milter/pusher/node.h"
 #include "milter/pusher/publish.h"
 #include "milter/pusher/scripts.h"
 #include "milter/pusher/settle.h"
+#include "milter/pusher/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,9 +22,8 @@ enum {
     GAUGES_SECONDS = 60,
     FIXED_ARGUMENTS = 17, /* EVALSHA sha 3 key key key and eleven of the script's */
     META_PAIRS = 5,
-    ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * (META_PAIRS + (int)total_COUNT + (int)gauge_COUNT),
-    VALUE_BYTES = 32,
-    TEXTS_BYTES = VALUE_BYTES * ((int)total_COUNT + (int)gauge_COUNT),
+    ARGUMENTS_MAX = FIXED_ARGUMENTS + 2 * META_PAIRS + VALUES_ARGUMENTS_MAX,
+    STARTED_BYTES = 32,
 };
 
 enum phase { phase_load, phase_settle, phase_push, phase_behind };
@@ -36,8 +33,7 @@ struct push {
     const struct tally *tally;
     const struct settings *settings;
     struct redis *redis;
-    struct node *node;
-    char node_id[33]; /* of the node's tally in the push under way; empty: there is none */
+    struct values *values;
     enum phase phase;
     uint32_t epoch;
     uint64_t seq;
@@ -52,18 +48,11 @@ struct push {
     char push_sha[41], touch_sha[41], sets_sha[41], history_sha[41];
     uint64_t server; /* who took the scripts, and by which connection */
     unsigned connection;
-    struct snapshot sent;          /* what the push under way says */
-    uint64_t written[total_COUNT]; /* what Redis holds */
-    unsigned hidden[metric_COUNT]; /* how many series of a metric of totals cannot be observed */
-    unsigned shown;                /* fields of all others */
-    struct fields fields;
     enum label_error error;
     char error_text[256];
     /* The command in preparation */
     const char *arguments[ARGUMENTS_MAX];
     size_t count;
-    char texts[TEXTS_BYTES];
-    size_t texts_at;
 };
 
 static int64_t clock_us(clockid_t clock)
@@ -76,7 +65,7 @@ static int64_t clock_us(clockid_t clock)
 struct push *push_new(const struct tally *tally, uint32_t epoch)
 {
     struct push *push = calloc(1, sizeof *push);
-    if (push == NULL || !fields_fill(&push->fields)) {
+    if (push == NULL || (push->values = values_new()) == NULL) {
         free(push);
         return NULL;
     }
@@ -93,11 +82,9 @@ bool push_connect(struct push *push, const struct settings *settings)
     push->settings = settings;
     push->redis = redis_open(settings, "milterscope-pusher");
     push->push_sha[0] = '\0';
-    if (push->node == NULL)
-        push->node = node_open(settings->run_directory);
     publish_anew();
     history_anew();
-    return push->redis != NULL && push->node != NULL;
+    return push->redis != NULL && values_node_in(push->values, settings->run_directory);
 }
 
 /* ---- the command ---- */
@@ -107,88 +94,29 @@ static void add(struct push *push, const char *argument)
     push->arguments[push->count++] = argument;
 }
 
-/* Adds a value, whose text is kept until the command is sent. */
-static void add_value(struct push *push, enum metric_unit unit, int64_t value)
-{
-    char *text = push->texts + push->texts_at;
-    push->texts_at += catalogue_value_text(unit, value, text) + 1;
-    add(push, text);
-}
-
 static size_t add_meta(struct push *push, char *started)
 {
     static char host[256];
     size_t before = push->count;
     gethostname(host, sizeof host - 1);
-    snprintf(started, VALUE_BYTES, "%" PRId64,
+    snprintf(started, STARTED_BYTES, "%" PRId64,
              clock_us(CLOCK_REALTIME) / 1000000 -
                  (tally_clock_ms() - atomic_load(&push->tally->header->begun_ms)) / 1000);
     const char *const pairs[2 * META_PAIRS] = {
-        "version",  MILTERSCOPE_VERSION,      "host", host,         "started", started,
-        "instance", push->settings->instance, "node", push->node_id};
+        "version", MILTERSCOPE_VERSION,         "host", host, "started", started, "instance", push->settings->instance,
+        "node",    values_node_id(push->values)};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         add(push, pairs[i]);
     return push->count - before;
-}
-
-static void add_totals(struct push *push, const struct metric *metric)
-{
-    for (unsigned slot = 0; slot < metric->slots; slot++) {
-        unsigned i = metric->first + slot;
-        if (!fields_has(&push->fields, metric, slot) || observable_hides_series(&push->sent, metric, slot) ||
-            (!push->full && push->sent.totals[i] == push->written[i]))
-            continue;
-        add(push, push->fields.totals[i]);
-        add_value(push, push->fields.total_units[i], (int64_t)push->sent.totals[i]);
-    }
-}
-
-static size_t add_counters(struct push *push)
-{
-    size_t before = push->count;
-    for (unsigned i = 0; i < metric_COUNT; i++) {
-        if (catalogue[i].is_total && push->hidden[i] < catalogue[i].slots)
-            add_totals(push, &catalogue[i]);
-    }
-    return push->count - before;
-}
-
-/* What cannot be observed is not in Redis, nor are domains that are not configured; where that changes, everything is written, zeros
- * included. Where memory is short the domains stay as they are until the next push. */
-static void find_hidden(struct push *push)
-{
-    bool changed;
-    push->full = (fields_follow(&push->fields, &push->sent.domains, &changed) && changed) || push->full;
-    fields_follow_places(&push->fields, &push->sent.places);
-    push->shown = 0;
-    for (unsigned i = 0; i < metric_COUNT; i++) {
-        if (!catalogue[i].is_total)
-            continue;
-        unsigned hidden = observable_hidden(&push->sent, &catalogue[i]);
-        push->full = push->full || hidden != push->hidden[i];
-        push->hidden[i] = hidden;
-        push->shown += hidden < catalogue[i].slots ? fields_count(&push->fields, &catalogue[i]) - hidden : 0;
-    }
-}
-
-static void add_gauges(struct push *push)
-{
-    for (unsigned i = 0; i < gauge_COUNT; i++) {
-        if (push->sent.gauges[i] == GAUGE_ABSENT || push->fields.gauges[i] == NULL)
-            continue;
-        add(push, push->fields.gauges[i]);
-        add_value(push, catalogue_gauge_metric(i)->unit, push->sent.gauges[i]);
-    }
 }
 
 /* EVALSHA push.lua: numbers are texts of their own, put in when they are known. */
 static void send_push(struct push *push)
 {
     char keys[3][SETTINGS_NAME_MAX + 24], owner[80], epoch[16], seq[24], left_seq[24], left_counters[16], lease[24],
-        keep[16], gauges[16], meta_count[16], counter_count[16], run[24], started[VALUE_BYTES];
+        keep[16], gauges[16], meta_count[16], counter_count[16], run[24], started[STARTED_BYTES];
     static const char *const kinds[] = {"meta", "counters", "gauges"};
     push->count = 0;
-    push->texts_at = 0;
     for (int i = 0; i < 3; i++)
         snprintf(keys[i], sizeof keys[i], "ms1:{%s}:%s", push->settings->instance, kinds[i]);
     settle_owner(push->tally, owner);
@@ -222,8 +150,10 @@ static void send_push(struct push *push)
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         add(push, fixed[i]);
     snprintf(meta_count, sizeof meta_count, "%zu", add_meta(push, started));
-    snprintf(counter_count, sizeof counter_count, "%zu", add_counters(push));
-    add_gauges(push);
+    size_t counters = values_counters(push->values, push->full, push->arguments + push->count);
+    snprintf(counter_count, sizeof counter_count, "%zu", counters);
+    push->count += counters;
+    push->count += values_gauges(push->values, push->arguments + push->count);
     redis_command(push->redis, push->count, push->arguments, NULL);
     const char *const touch[] = {"EVALSHA", push->touch_sha, "1", "ms1:instances", push->settings->instance, keep};
     redis_command(push->redis, sizeof touch / sizeof touch[0], touch, NULL);
@@ -246,9 +176,7 @@ void push_begin(struct push *push, bool last)
         push->phase = phase_push;
         push->seq++;
         push->full = push->full || tally_clock_ms() - push->full_ms >= FULL_EVERY_MS;
-        tally_snapshot(push->tally, &push->sent);
-        push->full = node_add(push->node, &push->sent, push->node_id) || push->full;
-        find_hidden(push);
+        push->full = values_take(push->values, push->tally) || push->full;
         send_push(push);
     }
     redis_start(push->redis, push->settings->redis_timeout);
@@ -309,7 +237,7 @@ bool push_server(const struct push *push, uint64_t *server)
 
 const uint64_t *push_totals(const struct push *push)
 {
-    return push->written;
+    return values_in_redis(push->values);
 }
 
 static enum push_result count_written(struct push *push)
@@ -317,12 +245,12 @@ static enum push_result count_written(struct push *push)
     uint64_t server;
     if (!push_server(push, &server))
         push->push_sha[0] = '\0'; /* the server is asked anew who it is */
-    memcpy(push->written, push->sent.totals, sizeof push->written);
+    values_written(push->values);
     if (push->full)
         push->full_ms = tally_clock_ms();
     push->full = false;
     push->left_seq = push->seq;
-    push->left_counters = push->shown;
+    push->left_counters = values_count(push->values);
     uint64_t took = (uint64_t)(clock_us(CLOCK_MONOTONIC) - push->begun_us);
     tally_add(push->tally, SERIES_0(push_total), 1);
     tally_observe(push->tally, metric_push_seconds, 0, took);
@@ -338,7 +266,7 @@ static enum push_result begin_behind(struct push *push, enum push_result result)
     push->sets = publish_due(now_ms, push->last)
                      ? publish_ask(push->redis, push->sets_sha, push->settings, push->tally, now_ms)
                      : 0;
-    push->history = history_ask(push->redis, push->history_sha, push->settings, push->tally, &push->sent,
+    push->history = history_ask(push->redis, push->history_sha, push->settings, push->tally, values_seen(push->values),
                                 clock_us(CLOCK_REALTIME) / 1000);
     if (push->sets == 0 && !push->history)
         return result;

@@ -2,9 +2,8 @@
 #include "milter/pusher/sets.h"
 
 #include "conf/lib/log.h"
-#include "milter/pusher/member.h"
+#include "conf/lib/member.h"
 #include "milter/pusher/sets_memory.h"
-#include "milter/pusher/siphash.h"
 
 #include <string.h>
 
@@ -19,13 +18,6 @@ static struct {
     int current[top_COUNT]; /* the part of the hour that runs; -1: this set is not kept */
     int64_t hour;
 } self;
-
-/* Everywhere the same, so that sketches of instances can be merged. */
-static uint64_t hash_of(const struct member *member)
-{
-    static const uint64_t key[2] = {0x6d696c7465727363u, 0x6f70652e68796c6cu};
-    return siphash(key, member->text, member->length);
-}
 
 /* ---- rings ---- */
 
@@ -112,7 +104,7 @@ bool sets_open(int fd, const struct settings *settings, int64_t now, struct fail
     self.parts = 0;
     self.hour = 0;
     for (int set = 0; set < top_COUNT; set++) {
-        for (int i = 0; top_has(settings->top_sets, (enum top_set)set) && i < SETS_HOURS; i++)
+        for (int i = 0; top_has(sets_kept(settings), (enum top_set)set) && i < SETS_HOURS; i++)
             self.set_of[self.parts++] = (enum top_set)set;
     }
     sets_memory_recover(self.memory);
@@ -141,7 +133,7 @@ static void add(enum top_set set, const struct member *member, const uint64_t co
         return;
     unsigned number = (unsigned)self.current[set];
     struct sets_part *part = sets_memory_part(memory, number);
-    if (hyperloglog_add(part->sketch, hash_of(member)))
+    if (hyperloglog_add(part->sketch, top_hash(member->text, member->length)))
         self.changed[number] = true;
     if ((counts[0] | counts[1] | counts[2] | counts[3]) == 0)
         return;
@@ -163,7 +155,7 @@ static void count_session(const struct ring_record *record)
     static const uint64_t nothing[top_by_COUNT] = {0};
     struct member member;
     size_t length;
-    member_client(record, &member);
+    member_client(record->family, record->address, &member);
     add(top_client, &member, nothing);
     const char *helo = ring_text(record, ring_session_helo, &length);
     member_helo(helo, length, &member);
@@ -181,7 +173,7 @@ static void count_message(const struct ring_record *record)
                  {top_user, ring_message_user, member_name}};
     const uint64_t counts[top_by_COUNT] = {1, record->recipients, record->refused, (record->flags & ring_spam) != 0};
     struct member member;
-    member_client(record, &member);
+    member_client(record->family, record->address, &member);
     add(top_client, &member, counts);
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
         size_t length;
@@ -195,7 +187,7 @@ static void count_message(const struct ring_record *record)
 static bool is_first(uint64_t ring, const struct ring_record *record, const struct member *domain)
 {
     struct sets_group *group = &self.memory->group;
-    uint64_t hash = hash_of(domain);
+    uint64_t hash = top_hash(domain->text, domain->length);
     if (record->message == 0)
         return false;
     if (group->ring != ring || group->message != record->message) {

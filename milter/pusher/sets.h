@@ -9,7 +9,7 @@
 #ifndef MILTER_PUSHER_SETS_H
 #define MILTER_PUSHER_SETS_H
 
-#include "milter/pusher/heavy.h"
+#include "conf/lib/heavy.h"
 #include "milter/ring.h"
 
 enum { SETS_HOURS = 2, SETS_PLACES_EACH = 10 }; /* of a table, for each member that is shown */
@@ -37,15 +37,15 @@ void sets_skip(uint64_t ring, uint64_t place);
 /* One set in one hour. */
 struct sets_table {
     enum top_set set;
-    int64_t hour;
-    bool changed; /* since sets_published */
+    int64_t hour; /* 0: none */
+    bool changed; /* since it was taken back */
     struct heavy *heavy;
     const struct heavy_sum *sum;
     const struct heavy_entry *entries;
     const uint8_t *sketch;
 };
 
-/* The i-th table; false: there are no more. Those of no hour are left out by `hour` 0. */
+/* The i-th table; false: there are no more. */
 bool sets_table(unsigned i, struct sets_table *table);
 
 /* Redis holds the i-th table, of that hour, as it was when `changed` was taken back. */

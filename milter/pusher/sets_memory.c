@@ -39,9 +39,9 @@ static void describe(const struct settings *settings, struct sets_memory *form)
     memcpy(form->magic, magic, sizeof magic);
     form->version = SETS_VERSION;
     form->size = (uint64_t)settings->top_size * SETS_PLACES_EACH;
-    form->parts = (uint64_t)__builtin_popcountll((unsigned long long)settings->top_sets) * SETS_HOURS;
+    form->parts = (uint64_t)__builtin_popcountll((unsigned long long)sets_kept(settings)) * SETS_HOURS;
     form->bytes = parts_at() + form->parts * part_bytes(form->size);
-    form->sets = (uint64_t)settings->top_sets;
+    form->sets = (uint64_t)sets_kept(settings);
     form->privacy = (uint64_t)settings->privacy;
     form->checksum = checksum_of(form);
 }

@@ -56,6 +56,12 @@ struct sets_memory {
     struct sets_group group;
 };
 
+/* The sets of the conversation that are asked for, a bit each. */
+static inline int64_t sets_kept(const struct settings *settings)
+{
+    return settings->top_sets & ~top_of_deliveries;
+}
+
 /* Maps the memory in `fd`, or some of this process alone, for settings; *fresh: it is empty. NULL with *failure. */
 struct sets_memory *sets_memory_map(int fd, const struct settings *settings, struct failure *failure);
 

@@ -155,22 +155,30 @@ def bench_fleet(report, options, folder):
 
 
 def bench_queues(report, options, folder):
-    figures = queues.measure(folder, options.deferred, options.names, progress)
+    figures = queues.measure(folder, options.deferred, options.more_deferred, progress)
     report.keep("queues", figures)
-    few, more = figures["messages"], figures["names"]
+    few, more = figures["messages"], figures["more"]
     report.heading(f"A pass over the queues of Postfix: {few} deferred messages, then {more} more")
     report.row("", "figure", "bound")
-    for name, value, criterion in (
+    rows = [
         ("CPU seconds for 100 000", figures["cpu_per_100000"], "queue_cpu"),
         ("  of postqueue -j, and showq", figures["postqueue_per_100000"], None),
         ("  ratio", figures["cpu_per_100000"] / figures["postqueue_per_100000"], "queue_ratio"),
         ("share of a processor, with the pause", figures["share"], "queue_share"),
-        ("CPU seconds with all names", figures["names_cpu"], None),
         ("memory, kB", figures["kilobytes"], None),
-        ("  more with all names, kB", figures["names_kilobytes"] - figures["kilobytes"], "queue_memory"),
-    ):
+    ]
+    if "not_more" not in figures:
+        rows += [
+            ("CPU seconds for all", figures["more_cpu"], None),
+            ("  for 100 000 of them", figures["more_cpu"] / (few + more) * 100_000, "queue_more_cpu"),
+            ("seconds for all", figures["more_wall"], None),
+            ("memory that all take more, kB", figures["more_kilobytes"] - figures["kilobytes"], "queue_memory"),
+        ]
+    for name, value, criterion in rows:
         verdict = report.judge(criterion, {"estimate": value}) if criterion else ()
         report.row(name, f"{value:.4g}", *verdict)
+    if "not_more" in figures:
+        report.row("without more", figures["not_more"])
 
 
 def bench_logs(report, options, folder):
@@ -228,7 +236,7 @@ def arguments():
     parser.add_argument("--instances", type=int, default=200, help="of the fleet")
     parser.add_argument("--fleet-window", type=float, default=60, help="seconds in which they push")
     parser.add_argument("--deferred", type=int, default=100_000, help="messages in the queue of Postfix")
-    parser.add_argument("--names", type=int, default=1_000_000, help="more of them, as names of the same files")
+    parser.add_argument("--more-deferred", type=int, default=1_000_000, help="of them, as files in memory")
     parser.add_argument("--lines", type=int, default=1_000_000, help="of the delivery log")
     return parser.parse_args()
 

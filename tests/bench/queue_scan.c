@@ -2,7 +2,6 @@
  * queue_scan.c - what a pass of the collector over the queues of a Postfix costs, and spools to measure it with.
  *
  *     queue-scan copy TEMPLATE DIRECTORY COUNT   copies of a queue file, over the directories 0 to F, arrived over the last two days
- *     queue-scan link TEMPLATE DIRECTORY COUNT   the same with names alone: links to a few such files
  *     queue-scan run CONFIG RUNS                 runs the collector; prints a line of JSON for each run
  *
  * CONFIG is the folder of main.cf.
@@ -19,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEMPLATE_MAX = 65536, LINKS = 20000, SPAN = 3 * 86400 };
+enum { TEMPLATE_MAX = 65536, SPAN = 3 * 86400 };
 
 static void give_up(const char *what)
 {
@@ -64,9 +63,9 @@ static void write_copy(int directory, const char *name, struct template *templat
     close(fd);
 }
 
-static void make(const char *path, struct template *template, unsigned count, bool links)
+static void make(const char *path, struct template *template, unsigned count)
 {
-    char name[64], first[64] = "";
+    char name[64];
     time_t now = time(NULL);
     int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
@@ -80,12 +79,7 @@ static void make(const char *path, struct template *template, unsigned count, bo
     }
     for (unsigned i = 0; i < count; i++) {
         snprintf(name, sizeof name, "%X/%X%04X%X", i % 16, i % 16, i / 16 % 0x10000, 0x100000 + i);
-        if (!links || i % LINKS == 0) {
-            write_copy(directory, name, template, now - (time_t)((uint64_t)i * SPAN / count));
-            strcpy(first, name);
-        } else if (linkat(directory, first, directory, name, 0) != 0) {
-            give_up(name);
-        }
+        write_copy(directory, name, template, now - (time_t)((uint64_t)i * SPAN / count));
     }
     close(directory);
 }
@@ -162,14 +156,13 @@ static void run(const char *config, int runs)
 int main(int argc, char **argv)
 {
     static struct template template;
-    bool links = argc == 5 && strcmp(argv[1], "link") == 0;
     if (argc == 4 && strcmp(argv[1], "run") == 0) {
         run(argv[2], atoi(argv[3]));
-    } else if (links || (argc == 5 && strcmp(argv[1], "copy") == 0)) {
+    } else if (argc == 5 && strcmp(argv[1], "copy") == 0) {
         load(argv[2], &template);
-        make(argv[3], &template, (unsigned)strtoul(argv[4], NULL, 10), links);
+        make(argv[3], &template, (unsigned)strtoul(argv[4], NULL, 10));
     } else {
-        fputs("usage: queue-scan copy|link TEMPLATE DIRECTORY COUNT, or run CONFIG RUNS\n", stderr);
+        fputs("usage: queue-scan copy TEMPLATE DIRECTORY COUNT, or run CONFIG RUNS\n", stderr);
         return EX_USAGE;
     }
     return EX_OK;

@@ -15,6 +15,7 @@ BOUNDS = {
     "fleet_scrape": (250.0, "below"),  # ms of CPU
     "fleet_push": (5.0, "below"),  # ms
     "queue_cpu": (0.5, "below"),  # seconds for 100 000 messages
+    "queue_more_cpu": (0.5, "below"),  # the same of a million
     "queue_ratio": (1.0, "below"),  # to postqueue
     "queue_share": (0.0201, "below"),  # of a processor
     "queue_memory": (256.0, "below"),  # kB that a million messages more take

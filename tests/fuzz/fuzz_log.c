@@ -1,5 +1,6 @@
 /* Fuzzes the reading of delivery logs: the input is a log of several lines, the first byte chooses the MTA. Beside memory errors it finds
  * lines that are not one line, and counts that a line cannot have. */
+#include "exporter/collect/failed_sets.h"
 #include "exporter/collect/log_count.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ static struct settings *make_settings(void)
         settings.trusted_networks.count = 1;
         strcpy(settings.collector_destinations_ignore.list[0].name, ".ignored.example");
         settings.collector_destinations_ignore.count = 1;
+        settings.top_sets = top_of_deliveries;
     }
     return &settings;
 }
@@ -39,13 +41,32 @@ static uint64_t sum(unsigned first, unsigned last)
     return all;
 }
 
+/* Whatever the log says, members can be shown, and are no path, command or address of a person. */
+static void check_members(const struct node_sets *sets)
+{
+    for (unsigned i = 0; i < NODE_SETS_TABLES; i++) {
+        const struct node_sets_table *table = &sets->tables[i];
+        for (unsigned j = 0; j < table->sum.used; j++) {
+            const struct heavy_entry *entry = &table->entries[j];
+            if (!top_is_member(entry->member, entry->length))
+                abort();
+            for (size_t k = 0; k < entry->length; k++) {
+                if (strchr("@/|<>\"", entry->member[k]) != NULL)
+                    abort();
+            }
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct log_memory memory;
     struct tally tally = {.totals = totals};
-    struct log_counter counter = {.settings = make_settings(), .tally = &tally, .memory = &memory};
+    struct log_counter counter = {.counting = {.settings = make_settings(), .tally = &tally}, .memory = &memory};
     uint64_t lines = 0, bytes = size;
     memset(&memory, 0, sizeof memory);
+    counter.counting.failed = failed_sets_open(&memory.failed, counter.counting.settings);
+    failed_sets_tick(counter.counting.failed, INT64_C(1795172400000000));
     memset((void *)totals, 0, sizeof totals);
     counter.clock.now_us = INT64_C(1795172400000000);
     if (size > 0) {
@@ -69,5 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sum(total_delivery_problems_total, total_delivery_problems_total_LAST) > deliveries ||
         sum(total_log_rejects_total, total_log_rejects_total_LAST) > bytes)
         abort();
+    check_members(&memory.failed);
+    failed_sets_close(counter.counting.failed);
     return 0;
 }

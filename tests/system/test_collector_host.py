@@ -20,7 +20,9 @@ from kit.wait import wait_until
 from scope import site_in
 from truth import metric
 
-LINES = """define(`confQUEUE_LA', `17')dnl
+# With the prefix in its titles that Debian's own configuration has.
+LINES = """define(`confPROCESS_TITLE_PREFIX', `MTA')dnl
+define(`confQUEUE_LA', `17')dnl
 define(`confREFUSE_LA', `19')dnl
 define(`confDELAY_LA', `3')dnl
 """

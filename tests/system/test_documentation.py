@@ -208,10 +208,8 @@ def test_promises_are_held_by_tests():
 def test_signals():
     supervisor = (TOP / "milter/supervisor/supervisor.c").read_text()
     assert signals(FILTER) == set(re.findall(r"case (SIG\w+):", supervisor))
-    exporter = (TOP / "exporter/serve/main.c").read_text()
-    assert signals(EXPORTER) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", exporter))
-    collector = (TOP / "exporter/collect/main.c").read_text()
-    assert signals(COLLECTOR) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", collector))
+    others = (TOP / "exporter/signals.c").read_text()
+    assert signals(EXPORTER) == signals(COLLECTOR) == set(re.findall(r"sigaddset\(\w+, (SIG\w+)\)", others))
 
 
 def test_manual_of_the_collector():
@@ -223,6 +221,8 @@ def test_manual_of_the_collector():
     store = code[TOP / "exporter/collect/log_store.c"]
     usual = "".join(sources("exporter/collect/baseline_*.h").values())
     kept = {*re.findall(r'_NAME\s+"([\w.]+)"', store), *re.findall(r'BASELINE_FILE "([\w.]+)"', usual)}
+    kept |= set(re.findall(r'NODE_SETS_FILE "([\w.]+)"', (TOP / "conf/lib/node_sets.h").read_text()))
+    kept |= set(re.findall(r'UNPARSED_NAME "([\w.]+)"', code[TOP / "exporter/collect/delivery_log.c"]))
     assert names == {*kept, "node.tally", "milterscope-collector.lock"}
     text = " ".join(COLLECTOR.section("WHAT IS LOOKED AT").split())
     queue = code[TOP / "exporter/collect/queue.c"]
@@ -517,7 +517,7 @@ def test_libraries_are_seen_by_one_file():
     places = ["milter/**/*.[ch]", "exporter/**/*.[ch]", "conf/**/*.[ch]"]
     assert includers(r"#include.*mfapi\.h", *places) == {"milter/filter/filter.c"}
     assert includers(r"#include.*microhttpd\.h", *places) == {"exporter/serve/http.c"}
-    assert includers(r"#include.*libpsl\.h", *places) == {"milter/pusher/member.c"}
+    assert includers(r"#include.*libpsl\.h", *places) == {"conf/lib/member.c"}
     assert includers(r"#include.*jansson\.h", *places) == {"exporter/serve/top_answer.c", "exporter/collect/log_store.c"}
     hiredis = includers(r"#include.*hiredis", *places)
     assert len(hiredis) == 1 and hiredis.pop().startswith("conf/lib/redis")

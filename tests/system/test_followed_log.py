@@ -9,9 +9,10 @@ import signal
 
 import pytest
 from delivered import counts_of
+from exporter import ask
 from kit.figures import figure
 from kit.place import TOP
-from kit.programs import Collector, Milterscope
+from kit.programs import Collector, Exporter, Milterscope
 from kit.servers import Redis
 from kit.wait import wait_until
 from scope import site_in
@@ -141,11 +142,11 @@ def seed():
     random.seed(number)
 
 
-def followed(own_parts, name, kind="postfix"):
+def followed(own_parts, name, kind="postfix", **changes):
     site = site_in(own_parts, f"{name}-{kind}", own_parts.start(Redis(own_parts.folder)).url)
     site.logs = Logs(site.folder.disk, KINDS[kind])
     site.log, *_ = site.logs.logs.values()
-    site.write(collector={"logs": site.logs.paths()}, mta={"kind": kind})
+    site.write(collector={"logs": site.logs.paths()}, mta={"kind": kind}, **changes)
     site.milterscope = own_parts.start(Milterscope(site))
     return site
 
@@ -278,22 +279,46 @@ def test_saving_fails(own_parts, seed):
     assert collector.logs()[0].read_text().count("log.json cannot be written") == 1
 
 
+def test_places_that_fail(own_parts, seed):
+    """Of several places each one that fails is said, once until it changes; the others are read."""
+    site = followed(own_parts, "fails")
+    bad = [site.folder.disk / name for name in ("bad-1.log", "bad-2.log")]
+    for folder in bad:
+        folder.mkdir()
+    site.log.write(b"")
+    site.write(collector={"logs": [str(path) for path in (bad[0], site.log.path, bad[1])]})
+    collector = own_parts.start(Collector(site))
+    wait_seen(site)
+    wait_success(site, 0)
+    for lines in range(1, 4):
+        site.log.write(random.choice(LINES))
+        wait_until(lambda lines=lines: lines_of(site) == lines, f"{lines} lines are counted")
+    said = collector.logs()[0].read_text()
+    assert [said.count(f"log: the log {folder} cannot be read: ") for folder in bad] == [1, 1], said
+    assert said.count("log: 2 of 3 places of the log fail") == 1, said
+    for folder in bad:
+        folder.rmdir()
+    wait_success(site, 1)
+
+
 def test_truncated(own_parts, seed):
     """copytruncate of logrotate: what was read before the cut is counted, and what is written behind it."""
     site = followed(own_parts, "truncated")
     site.log.write(b"")
-    own_parts.start(Collector(site))
+    collector = own_parts.start(Collector(site))
     for _ in range(3):
         site.log.write(b"".join(random.choices(LINES, k=500)))
         check_whole(site)
         os.truncate(site.log.path, 0)
     site.log.write(b"".join(random.choices(LINES, k=100)))
     check_whole(site)
+    assert collector.logs()[0].read_text().count(f"{site.log.path} as it was read last is not there any more") == 3
 
 
-def test_not_understood(own_parts, seed):
-    """The last ten are there for people to read, whatever they hold."""
-    site = followed(own_parts, "unparsed")
+@pytest.mark.parametrize("privacy", [False, True])
+def test_not_understood(own_parts, seed, privacy):
+    """The last ten are there for people to read, whatever they hold; on the page without people's names."""
+    site = followed(own_parts, f"unparsed_{privacy}", privacy=privacy)
     site.log.write(b"")
     own_parts.start(Collector(site))
     wait_seen(site)
@@ -301,3 +326,12 @@ def test_not_understood(own_parts, seed):
     check_whole(site)
     told = (site.run_directory / "unparsed").read_bytes()
     assert told == b"".join(b"no time ?[31m%d\n" % i for i in range(3, 12)) + b"x" * 511 + b"\n"
+    site.log.write(b"joe@example.test is <b>late</b>\n")
+    exporter = own_parts.start(Exporter(site))
+    page = lambda: ask(exporter, "GET", "/").content.decode()  # noqa: E731
+    if privacy:
+        check_whole(site)
+        assert "late" not in page()
+    else:
+        wait_until(lambda: "<bdi>…@example.test is &lt;b&gt;late&lt;/b&gt;</bdi>" in page(), page, interval=0.5)
+        assert "no time ?[31m11" in page()

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 import sendmailserver as server
 from kit.accounts import needs_open_folder
+from kit.figures import figure
 from kit.mta_checks import ATTACHED, EXPIRY, FAILURE, UP, VERSION, MtaChecks, of
 from kit.network import Network
 from kit.place import server_program
@@ -17,8 +18,9 @@ from kit.programs import Collector, Exporter
 from kit.sendmail import Sendmail, encryption
 from kit.servers import Postfix
 from kit.smtp import Smtp
+from kit.syslog import Syslog
 from kit.tls import certificate
-from kit.wait import wait_until
+from kit.wait import GENEROUS, wait_until
 from mail import Session, Traffic, attached, send
 from scope import PASSED, Scope, site_in
 from truth import metric
@@ -71,6 +73,19 @@ def test_postfix_with_our_filter(checks, postfix, parts):
     assert len([name for name in seen if "mta_info" in name]) == 1
     wait_until(lambda: postfix.said("ehlo=1 starttls=1 quit=1 commands=3"), "Postfix saw it end with QUIT")
     assert postfix.said("lost connection") == 0
+
+
+def test_quit_without_tls(checks, postfix):
+    """Where Postfix offers none, and where it refuses at once."""
+    lost = postfix.said("lost connection")
+    try:
+        postfix.reload(smtpd_tls_security_level="none")
+        wait_until(lambda: of(EXPIRY) not in checks.run() and postfix.said(" ehlo=1 quit=1 commands=2"), "no TLS, and QUIT")
+        postfix.reload(smtpd_delay_reject="no", smtpd_client_restrictions="reject")
+        wait_until(lambda: checks.run()[of(UP)] == 0 and postfix.said(" quit=1 commands=1"), "it refuses, and QUIT")
+    finally:
+        postfix.reload(smtpd_tls_security_level="may", smtpd_delay_reject="yes", smtpd_client_restrictions="")
+    assert postfix.said("lost connection") == lost
 
 
 def test_checks_are_in_no_total(scope, checks, postfix):
@@ -271,6 +286,21 @@ def test_in_the_exporter(own_parts, scope, postfix):
     assert values[metric("mta_info", mta="postfix", version=version)] == 1
 
 
+def test_taken_out_within_a_minute(own_parts, scope, postfix, milter_socket):
+    """By the collector as it runs, right after it has looked: a whole interval passes."""
+    site = listening(scope.site, postfix.address)
+    own_parts.start(Collector(site))
+    series = metric("milter_attached", listener="%s:%d" % postfix.address)
+    wait_until(lambda: scope.dump().values.get(series) == 1, "the filter is asked")
+    try:
+        begun = time.monotonic()
+        postfix.reload(smtpd_milters="")
+        wait_until(lambda: scope.dump().values[series] == 0, "it is seen that the filter is not asked any more", 3 * GENEROUS)
+        figure(f"the filter taken out of main.cf is seen after {time.monotonic() - begun:.1f} s (bound: 60)")
+    finally:
+        postfix.reload(smtpd_milters=f"unix:{milter_socket}")
+
+
 # ---- the file of the checks, under another account
 
 
@@ -294,6 +324,7 @@ def test_another_account(own_parts, scope, postfix):
 
 OWN = "192.0.2.25"  # an address of this host that is not of loopback
 SECOND = f"DAEMON_OPTIONS(`Name=second, Addr={OWN}, Port=2525')dnl\n"
+COMMANDS_LOGGED = "define(`confLOG_LEVEL', `20')dnl\n"
 NO_DNS = "FEATURE(`accept_unresolvable_domains')dnl\n"
 
 
@@ -306,8 +337,10 @@ def network(parts):
 
 @pytest.fixture(scope="module")
 def sendmail(parts, network):
-    lines = NO_DNS + SECOND + encryption(parts.folder)
+    lines = NO_DNS + SECOND + encryption(parts.folder) + COMMANDS_LOGGED
     mta = Sendmail(parts.folder, network, lines + server.SNIPPET)
+    mta.log = mta.folder / "maillog"
+    parts.start(Syslog(mta.folder / "syslog", mta.log))
     mta.without_filter = lines
     return parts.start(mta)
 
@@ -329,6 +362,30 @@ def test_sendmail_with_our_filter(own_parts, sendmail_scope, sendmail, network, 
         smtp.quit()
     assert f"Sendmail {seen[VERSION]}/" in greeting
     assert seen['milterscope_mta_info{mta="sendmail",version="#0"}'] == 1
+
+
+def test_sendmail_gets_quit(own_parts, sendmail_scope, sendmail, network):
+    """With and without TLS: what sendmail logs of a client that goes without it is not there, nor does the filter count anything."""
+    scope = sendmail_scope
+    checks = own_parts.start(MtaChecks(listening(scope.site, sendmail.address), network))
+    sendmail.wait_idle()
+    before, begins = traffic(scope), sendmail.log.stat().st_size
+    for _ in range(CHECKS):
+        seen = checks.run()
+        assert seen[of(ATTACHED)] == 1 and of(EXPIRY) in seen
+    sendmail.wait_idle()
+
+    def said(text):
+        return sendmail.log.read_bytes()[begins:].count(text)
+
+    wait_until(lambda: said(b"<-- QUIT") == CHECKS, lambda: f"{CHECKS} times QUIT; there are {said(b'<-- QUIT')}")
+    assert said(b"<-- STARTTLS") == CHECKS
+    assert said(b"lost input channel") == 0
+    assert traffic(scope) == before
+    assert scope.value("sessions_active") == 0
+    with network.visit(), Smtp(sendmail.address) as smtp:
+        smtp.reply()
+    wait_until(lambda: said(b"lost input channel") == 1, "sendmail says where QUIT is missing")
 
 
 def test_checks_of_sendmail_are_in_no_total(own_parts, sendmail_scope, sendmail, network):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from kit.accounts import needs_open_folder
-from kit.place import free_port, server_program
+from kit.place import TOP, free_port, server_program
 from kit.process import run
 from kit.programs import Collector, Milterscope
 from kit.servers import Postfix
@@ -174,25 +174,38 @@ def maildrop_and_corrupt(host, name):
     assert (seen["messages", "corrupt"], seen["messages", "maildrop"]) == (1, 0)
 
 
+def rows_of_the_manual():
+    """collector.queues in the example for a second instance."""
+    text = (TOP / "conf/man/milterscope.conf.5").read_text()
+    example = text[text.index("The queues of a second instance of Postfix") :]
+    example = example[example.index("collector:") : example.index(".Ed")]
+    rows = re.findall(r"- \{name: (\S+), directory: (\S+), format: (\w+)\}\n", example)
+    assert len(rows) == example.count("- {") and all("/var/spool/postfix-out/" in row[1] for row in rows)
+    return [dict(zip(("name", "directory", "format"), row, strict=True)) for row in rows]
+
+
 def test_another_instance(own_parts):
-    """Its queues are the operator's, under names of theirs."""
+    """Its queues are the operator's, as the manual's example names them; deferred is hashed, as Postfix has it by itself."""
     host = Host(own_parts, "first", multi_instance_directories="/etc/postfix-out")
-    away = {"transport_maps": f"inline:{{example.test=smtp:[127.0.0.1]:{free_port()}}}"}
+    away = {"transport_maps": f"inline:{{example.test=smtp:[127.0.0.1]:{free_port()}}}", "hash_queue_depth": 2}
     other = own_parts.start(Postfix(own_parts.folder, away, "out"))
-    own = [
-        {"name": f"out-{queue}", "directory": str(other.folder / "queue" / queue), "format": "postfix"}
-        for queue in ("active", "deferred")
-    ]
+    rows = rows_of_the_manual()
+    for row in rows:
+        row["directory"] = row["directory"].replace("/var/spool/postfix-out", str(other.folder / "queue"))
     with Session(other) as session:
-        session.message()
+        for _ in range(3):
+            session.message()
         session.quit()
-    host.site.write(collector={"queues": own})
+    host.site.write(collector={"queues": rows})
     site = site_like(host, own_parts)
     with Milterscope(site) as milterscope, Collector(site) as collector:
-        wait_until(lambda: [message.queue for message in postqueue(other)] == ["deferred"], "the message is deferred")
+        wait_until(lambda: [message.queue for message in postqueue(other)] == 3 * ["deferred"], "all are deferred")
+        files = [path.relative_to(other.folder / "queue") for path in (other.folder / "queue/deferred").rglob("?????*")]
+        assert [len(path.parts) for path in files] == 3 * [4], "two folders, by the first two characters of the name"
         seen = wait_pass(milterscope, "out-deferred")
-        check(seen, "out-deferred", [message._replace(queue="out-deferred") for message in postqueue(other)], tried=1)
+        check(seen, "out-deferred", [message._replace(queue="out-deferred") for message in postqueue(other)], tried=3)
         check(seen, "out-active", [])
+        assert seen["messages", "deferred"] == 0
         assert seen.queues == {*QUEUES, "out-active", "out-deferred"}
         assert "more instances (multi_instance_directories)" in collector.logs()[0].read_text()
 

@@ -1,8 +1,9 @@
 """The queues of a real sendmail as the collector sees them: compared with what the test did, and with sendmail's own list.
-One directory of the queue has its envelopes and bodies apart, as sendmail may be told."""
+Some directories of the queue have envelopes, bodies, or both apart, as sendmail may be told, and there are two groups."""
 
 import os
 import time
+from collections import Counter
 
 import pytest
 from kit.network import Network
@@ -16,7 +17,12 @@ from scope import site_in
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a network namespace")
 
+FOLDERS = {"q1": ("qf", "df", "xf"), "q2": (), "q3": ("qf",), "q4": ("df",), "slow1": (), "slow2": ("df",)}
+SLOW = "bob@slow.test"  # who is in the other group
 LINES = """define(`QUEUE_DIR', `{folder}/queue/q*')dnl
+QUEUE_GROUP(`slow', `P={folder}/queue/slow*')dnl
+FEATURE(`access_db', `hash {folder}/etc/access.db')dnl
+FEATURE(`queuegroup')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 """
 LATER = "cat >/dev/null; exit 75 # EX_TEMPFAIL\n"
@@ -31,9 +37,10 @@ def network(parts):
 @pytest.fixture(scope="module")
 def mta(parts, network):
     """Nothing can be delivered for now."""
-    mta = Sendmail(parts.folder, network, LINES)
-    for folder in ("q1/qf", "q1/df", "q1/xf", "q2"):
-        (mta.folder / "queue" / folder).mkdir(parents=True)
+    mta = Sendmail(parts.folder, network, LINES, tables={"access": {"QGRP:slow.test": "slow"}})
+    for folder, parts_apart in FOLDERS.items():
+        for part in (*parts_apart, ""):
+            (mta.folder / "queue" / folder / part).mkdir(parents=True, exist_ok=True)
     for folder in (mta.folder / "queue").rglob("*"):
         folder.chmod(0o700)
     parts.start(mta)
@@ -56,18 +63,28 @@ def envelopes(mta, letters="qh"):
     return sorted(path.name for path in (mta.folder / "queue").rglob(f"[{letters}]f?*"))
 
 
-def submit(mta, sender, lines=1):
-    """The name of the new envelope."""
+def submit(mta, sender, lines=1, to=("alice@example.test",)):
+    """The names of the new envelopes: one in each group that a recipient is in."""
     before = set(envelopes(mta))
-    mta.submit("-f", sender, "alice@example.test", text=TEXT + lines * "A line of text.\n", program="mta")
-    (new,) = set(envelopes(mta)) - before
-    return new
+    mta.submit("-f", sender, *to, text=TEXT + lines * "A line of text.\n", program="mta")
+    return sorted(set(envelopes(mta)) - before)
+
+
+def folders(mta):
+    """Of the queue, by envelope."""
+    queue = mta.folder / "queue"
+    return {path.name: path.relative_to(queue).parts[0] for path in queue.rglob("[qh]f?*") if path.is_file()}
 
 
 def field(path, letter):
     """What a line of an envelope says."""
     lines = path.read_bytes().decode("latin-1").splitlines()
     return next(line[1:] for line in lines if line.startswith(letter))
+
+
+def envelope(mta, name):
+    (path,) = (mta.folder / "queue").rglob(name)
+    return path
 
 
 def try_all(mta):
@@ -77,22 +94,27 @@ def try_all(mta):
 
 
 def test_queues(mta, milterscope):
-    names = []
-    # Sendmail takes a directory at random.
-    while len(names) < 5 or len({path.parent for path in (mta.folder / "queue").rglob("qf?*")}) < 2:
-        names.append(submit(mta, "bob@example.test", 1 + 10 * len(names)))
+    messages = 0
+    # Sendmail takes a directory at random; two of each, where one is quarantined and the other waits.
+    while min(Counter(folders(mta).values())[folder] for folder in FOLDERS) < 2:
+        assert len(submit(mta, "bob@example.test", 1 + 10 * messages, ["alice@example.test", SLOW])) == 2
+        messages += 1
+    tried = len(envelopes(mta))
     try_all(mta)
     for sender in ("<>", "bob@example.test"):
         submit(mta, sender)
-    for name in names[1:3]:
+    suspect = {folder: name for name, folder in folders(mta).items() if field(envelope(mta, name), "N") == "1"}
+    for name in suspect.values():
         run_in(mta, "-Qsuspect", f"-qI{name[2:]}")
-    assert len(envelopes(mta, "h")) == 2
+    assert len(envelopes(mta, "h")) == len(FOLDERS)
     seen = wait_pass(milterscope, "mqueue")
     waiting = mailq(mta, "mqueue") + mailq(mta, "quarantined", "-qQ")
-    assert (seen["messages", "mqueue"], seen["messages", "quarantined"]) == (len(names), 2)
+    assert all(message.bytes > 0 for message in waiting)
+    left = tried - len(FOLDERS)
+    assert (seen["messages", "mqueue"], seen["messages", "quarantined"]) == (left + 2, len(FOLDERS))
     assert seen["null_sender_messages", "mqueue"] == 1
-    check(seen, "mqueue", in_seconds(mta, waiting), tried=len(names) - 2)
-    check(seen, "quarantined", in_seconds(mta, waiting), tried=2)
+    check(seen, "mqueue", in_seconds(mta, waiting), tried=left)
+    check(seen, "quarantined", in_seconds(mta, waiting), tried=len(FOLDERS))
     assert seen.queues == {"mqueue", "quarantined", "waits"}  # the queue of submissions is not where submit.cf has it
     assert seen["messages", "waits"] == 0
 

@@ -2,8 +2,7 @@
 #ifndef LOG_ROWS_H
 #define LOG_ROWS_H
 
-#include "conf/lib/settings.h"
-#include "conf/lib/tally.h"
+#include "exporter/collect/counting.h"
 #include "exporter/collect/log_line.h"
 
 #include <setjmp.h>
@@ -25,11 +24,12 @@ struct log_row {
     } counts[ROW_SERIES]; /* all that is to be counted, but for times and codes */
 };
 
-typedef enum label_line row_count(void *state, const struct settings *settings, const struct tally *tally,
-                                  const struct log_line *line);
+typedef enum label_line row_count(void *state, const struct counting *counting, const struct log_line *line);
 
 static _Atomic uint64_t row_totals[total_COUNT];
+static const struct settings row_settings;
 static const struct tally row_tally = {.totals = row_totals};
+static const struct counting row_counting = {.settings = &row_settings, .tally = &row_tally};
 
 static bool row_is_judged(unsigned total)
 {
@@ -53,14 +53,13 @@ static inline void row_judge(const struct log_row *row)
 /* Plays one: the program, its messages, to this state. */
 static inline void row_play(const struct log_row *row, row_count *count, void *state, const char *program)
 {
-    static const struct settings settings;
     struct log_line line = {.time_us = INT64_C(1763668800) * 1000000, .pid = 7, .program = {program, strlen(program)}};
     enum label_line result = line_COUNT;
     struct span rest = {row->lines, strlen(row->lines)};
     memset(row_totals, 0, sizeof row_totals);
     do {
         line.message = span_before(&rest, '\n');
-        result = count(state, &settings, &row_tally, &line);
+        result = count(state, &row_counting, &line);
     } while (rest.length > 0);
     if (result != row->last)
         fail_msg("%s: the last line is %d, not %d", row->lines, (int)result, (int)row->last);

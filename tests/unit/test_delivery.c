@@ -245,35 +245,40 @@ static void test_destinations(void **state)
 static void test_count(void **state)
 {
     char text[2048];
-    struct delivery delivery = delivery_begin(destination_local, status_sent);
+    static const struct settings settings;
+    static const struct hop here = {.local = true}, outside = {.domain = SPAN_TEXT("example.com")};
+    const struct counting counting = {.settings = &settings, .tally = &counted_tally};
+    struct delivery delivery = delivery_begin(&settings, &here, status_sent);
     (void)state;
+    assert_int_equal(delivery.destination, destination_local);
     delivery.code = SPAN("2.6.0");
-    delivery_count(&counted_tally, &delivery);
+    delivery_count(&counting, &delivery);
     counted_text(line_used, text);
     assert_string_equal(text, "used: deliveries local sent, delivery_codes 2.6.0 sent");
     delivery.code.length = 0;
     delivery.text = SPAN("250 2.1.5 Ok");
     delivery.delay_us = 60000001;
     delivery.stages_us[stage_connect] = 500000;
-    delivery_count(&counted_tally, &delivery);
+    delivery_count(&counting, &delivery);
     counted_text(line_used, text);
     assert_string_equal(
         text, "used: deliveries local sent, delivery_seconds_bucket local 300.0, delivery_stage_seconds_bucket connect "
               "0.5, delivery_codes 2.1.5 sent");
-    delivery = delivery_begin(destination_internal, status_bounced);
+    delivery = delivery_begin(&settings, &outside, status_bounced);
     delivery.delay_us = 1;
     delivery.text = SPAN("550 5.1.1 User unknown");
-    delivery_count(&counted_tally, &delivery);
+    delivery_count(&counting, &delivery);
     counted_text(line_used, text);
     assert_string_equal(
         text,
-        "used: deliveries internal bounced, delivery_problems user_unknown bounced, delivery_codes 5.1.1 bounced");
-    delivery = delivery_begin(destination_external, status_expired);
-    delivery_count(&counted_tally, &delivery);
+        "used: deliveries external bounced, delivery_problems user_unknown bounced, delivery_codes 5.1.1 bounced");
+    delivery = delivery_begin(&settings, &outside, status_expired);
+    delivery_count(&counting, &delivery);
     counted_text(line_used, text);
     assert_string_equal(text, "used: deliveries external expired");
-    delivery = delivery_begin(destination_COUNT, status_deferred);
-    delivery_count(&counted_tally, &delivery);
+    delivery.destination = destination_COUNT;
+    delivery.status = status_deferred;
+    delivery_count(&counting, &delivery);
     counted_text(line_ignored, text);
     assert_string_equal(text, "ignored");
 }

@@ -1,7 +1,7 @@
-/* milter/pusher/heavy.c against an exact count: the bounds that it promises hold for whatever comes. */
-#include "milter/pusher/heavy.h"
+/* conf/lib/heavy.c against an exact count: the bounds that it promises hold for whatever comes. */
+#include "conf/lib/heavy.h"
 
-#include "milter/pusher/siphash.h"
+#include "conf/lib/siphash.h"
 
 #include <math.h>
 #include <setjmp.h>

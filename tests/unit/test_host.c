@@ -66,6 +66,7 @@ static void test_missing(void **state)
     strcpy(stage.settings.collector_filesystems.list[1], "/");
     assert_false(run_once());
     assert_non_null(strstr(stage.failure.text, "/nonexistent/state"));
+    assert_non_null(strstr(stage.failure.text, "; the file system of /nonexistent/own cannot be looked at"));
     assert_int_equal(of(metric_filesystem_size_bytes, filesystem_state), GAUGE_ABSENT);
     assert_int_equal(of(metric_filesystem_size_bytes, filesystem_own_0), GAUGE_ABSENT);
     assert_true(of(metric_filesystem_size_bytes, filesystem_own_1) > 0);
@@ -83,6 +84,8 @@ static void test_queue(void **state)
     assert_true(mta_queue_directory(&stage.settings, path));
     assert_string_equal(path, "/tmp");
     stage_put("main.cf", "queue_directory = $data_directory/queue\n");
+    assert_false(mta_queue_directory(&stage.settings, path));
+    stage_put("main.cf", "# queue_directory = /tmp\n");
     assert_true(mta_queue_directory(&stage.settings, path));
     assert_string_equal(path, "/var/spool/postfix");
     snprintf(stage.settings.mta_config, sizeof stage.settings.mta_config, "%s/sendmail.cf", stage.folder);

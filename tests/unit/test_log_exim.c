@@ -175,10 +175,9 @@ static const struct log_row rows[] = {
     {ID, line_ignored, {{0}}},
 };
 
-static enum label_line count_it(void *state, const struct settings *settings, const struct tally *tally,
-                                const struct log_line *line)
+static enum label_line count_it(void *state, const struct counting *counting, const struct log_line *line)
 {
-    return log_exim_count(state, settings, tally, line);
+    return log_exim_count(state, counting, line);
 }
 
 static void test_rows(void **state)
@@ -199,14 +198,13 @@ static void test_rows(void **state)
 /* Plays the line to the log, so often; returns how often it was counted. */
 static unsigned refused(struct log_exim *kept, enum log_exim_file file, const char *program, int64_t second, int times)
 {
-    static const struct settings settings;
     struct log_line line = {
         .time_us = second * 1000000, .program = {program, strlen(program)}, .message = SPAN(REJECTED)};
     const unsigned total = REFUSED(rcpt, relay_denied);
     row_totals[total] = 0;
     kept->file = file;
     for (int i = 0; i < times; i++)
-        log_exim_count(kept, &settings, &row_tally, &line);
+        log_exim_count(kept, &row_counting, &line);
     return (unsigned)row_totals[total];
 }
 
@@ -227,7 +225,6 @@ static void test_two_logs(void **state)
 static void test_many(void **state)
 {
     enum { MANY = 1000 };
-    static const struct settings settings;
     struct log_exim *kept = calloc(1, sizeof *kept);
     (void)state;
     memset(row_totals, 0, sizeof row_totals);
@@ -237,7 +234,7 @@ static void test_many(void **state)
                               "H=(x) [192.0.2.9] rejected RCPT <a%d@example.test>: relay not permitted", i % MANY);
         struct log_line line = {.time_us = 5000000 + i % MANY, .message = {text, (size_t)length}};
         kept->file = i < MANY ? log_exim_main : log_exim_reject;
-        log_exim_count(kept, &settings, &row_tally, &line);
+        log_exim_count(kept, &row_counting, &line);
     }
     assert_int_equal(row_totals[REFUSED(rcpt, relay_denied)], MANY);
     free(kept);
@@ -278,7 +275,8 @@ static void test_unrouteable(void **state)
         int length = snprintf(text, sizeof text, ID "** %s: Unrouteable address", cases[i].address);
         struct log_line line = {.message = {text, (size_t)length}};
         memset(row_totals, 0, sizeof row_totals);
-        assert_int_equal(log_exim_count(kept, cases[i].settings, &row_tally, &line), line_used);
+        const struct counting counting = {.settings = cases[i].settings, .tally = &row_tally};
+        assert_int_equal(log_exim_count(kept, &counting, &line), line_used);
         assert_int_equal(row_totals[SERIES_2(delivery_problems_total, cases[i].problem, failing_bounced)], 1);
     }
     free(kept);
@@ -300,16 +298,15 @@ static void test_paniclog(void **state)
 
 static int64_t delay(const char *text, int64_t arrived, int64_t delivered)
 {
-    static const struct settings settings;
     struct log_exim *kept = calloc(1, sizeof *kept);
     struct log_line line = {.time_us = arrived * 1000000,
                             .message = SPAN("0UuTV6-00054X-10 <= a@example.org P=local S=1")};
     unsigned sum = (unsigned)(total_delivery_seconds_LAST);
     memset(row_totals, 0, sizeof row_totals);
     if (arrived != 0)
-        log_exim_count(kept, &settings, &row_tally, &line);
+        log_exim_count(kept, &row_counting, &line);
     line = (struct log_line){.time_us = delivered * 1000000, .message = {text, strlen(text)}};
-    assert_int_equal(log_exim_count(kept, &settings, &row_tally, &line), line_used);
+    assert_int_equal(log_exim_count(kept, &row_counting, &line), line_used);
     free(kept);
     return (int64_t)row_totals[sum];
 }
@@ -351,7 +348,6 @@ static void test_times(void **state)
 /* A line that is cut anywhere, and bytes behind its end that are not its own. */
 static void test_cut(void **state)
 {
-    static const struct settings settings;
     struct log_exim *kept = calloc(1, sizeof *kept);
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -359,7 +355,7 @@ static void test_cut(void **state)
             char *text = malloc(length + 1);
             memcpy(text, rows[i].lines, length);
             struct log_line line = {.message = {text, length}};
-            assert_true(log_exim_count(kept, &settings, &row_tally, &line) < line_COUNT);
+            assert_true(log_exim_count(kept, &row_counting, &line) < line_COUNT);
             free(text);
         }
     }

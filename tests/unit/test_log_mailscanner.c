@@ -56,10 +56,9 @@ static const struct log_row rows[] = {
     {"", line_ignored, {{0}}},
 };
 
-static enum label_line count_it(void *state, const struct settings *settings, const struct tally *tally,
-                                const struct log_line *line)
+static enum label_line count_it(void *state, const struct counting *counting, const struct log_line *line)
 {
-    return log_mailscanner_count(state, settings, tally, line);
+    return log_mailscanner_count(state, counting, line);
 }
 
 static void test_rows(void **state)
@@ -89,14 +88,13 @@ static void test_processes(void **state)
         {10, "MailScanner", SPAN_TEXT("Uninfected: Delivered 3 messages")},
         {-5, "MailScanner", SPAN_TEXT("Uninfected: Delivered 1 messages")},
     };
-    static const struct settings settings;
     struct log_mailscanner *kept = calloc(1, sizeof *kept);
     (void)state;
     memset(row_totals, 0, sizeof row_totals);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         struct log_line line = {
             .pid = lines[i].pid, .program = {lines[i].program, strlen(lines[i].program)}, .message = lines[i].text};
-        log_mailscanner_count(kept, &settings, &row_tally, &line);
+        log_mailscanner_count(kept, &row_counting, &line);
     }
     assert_int_equal(row_totals[FOUND(clean)], 2 + 9 + 1);
     assert_int_equal(row_totals[FOUND(spam)], 1);

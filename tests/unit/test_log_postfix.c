@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 static struct settings settings;
+static const struct counting counting = {.settings = &settings, .tally = &counted_tally};
 static struct log_postfix state;
 
 static unsigned check(const struct row *rows, size_t count)
@@ -22,7 +23,7 @@ static unsigned check(const struct row *rows, size_t count)
         char text[2048];
         struct log_line line = {.program = {rows[i].program, strlen(rows[i].program)},
                                 .message = {rows[i].message, strlen(rows[i].message)}};
-        counted_text(log_postfix_count(&state, &settings, &counted_tally, &line), text);
+        counted_text(log_postfix_count(&state, &counting, &line), text);
         if (strcmp(text, rows[i].counted) == 0)
             continue;
         print_error("%s: %s\n  expected %s\n  got      %s\n", rows[i].program, rows[i].message, rows[i].counted, text);
@@ -87,7 +88,7 @@ static void test_cut(void **unused)
                 char text[2048], *copy = malloc(length + (length == 0));
                 struct log_line line = {.program = {row->program, strlen(row->program)}, .message = {copy, length}};
                 memcpy(copy, row->message, length);
-                counted_text(log_postfix_count(&state, &settings, &counted_tally, &line), text);
+                counted_text(log_postfix_count(&state, &counting, &line), text);
                 assert_null(strstr(text, " x"));
                 free(copy);
             }

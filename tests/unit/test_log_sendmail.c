@@ -231,10 +231,9 @@ static const struct log_row rows[] = {
     {"starting daemon (8.18.1): SMTP+queueing@00:10:00", line_ignored, {{0}}},
 };
 
-static enum label_line count_it(void *state, const struct settings *settings, const struct tally *tally,
-                                const struct log_line *line)
+static enum label_line count_it(void *state, const struct counting *counting, const struct log_line *line)
 {
-    return log_sendmail_count(state, settings, tally, line);
+    return log_sendmail_count(state, counting, line);
 }
 
 static void test_rows(void **state)
@@ -262,7 +261,6 @@ static void test_others(void **state)
 /* A value that is cut anywhere, and bytes behind its end that are not its own. */
 static void test_cut(void **state)
 {
-    static const struct settings settings;
     struct log_sendmail *kept = calloc(1, sizeof *kept);
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -270,7 +268,7 @@ static void test_cut(void **state)
             char *text = malloc(length + 1);
             memcpy(text, rows[i].lines, length);
             struct log_line line = {.program = SPAN("sendmail"), .message = {text, length}};
-            assert_true(log_sendmail_count(kept, &settings, &row_tally, &line) < line_COUNT);
+            assert_true(log_sendmail_count(kept, &row_counting, &line) < line_COUNT);
             free(text);
         }
     }

@@ -146,8 +146,57 @@ static void test_memory(void **state)
         if (start == 1)
             in("rm -f run/*");
         if (start == 2)
-            in("printf x | dd of=run/log.memory bs=1 seek=3 conv=notrunc 2>/dev/null");
+            in("for file in run/log.memory.*; do printf x | dd of=$file bs=1 seek=3 conv=notrunc 2>/dev/null; done");
     }
+}
+
+/* One that is killed after a memory was written and before the totals that go with it were: again and again, and right after a boot. */
+static void test_memory_between(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    uint64_t *memory = log_store_memory(store, sizeof *memory);
+    *memory = 7;
+    assert_true(log_store_commit(store, &node, &failure));
+    for (int kill = 0; kill < 3; kill++) {
+        *memory = 8;
+        in("mkdir run/log.json.new");
+        assert_false(log_store_commit(store, &node, &failure));
+        assert_false(log_store_commit(store, &node, &failure));
+        log_store_close(store);
+        in("rmdir run/log.json.new");
+        store = open_store();
+        memory = log_store_memory(store, sizeof *memory);
+        assert_int_equal(*memory, 7);
+    }
+    assert_true(log_store_commit(store, &node, &failure));
+    assert_true(log_store_save(store, true, &failure));
+    in("rm -f run/*");
+    log_store_close(store);
+    log_store_close(open_store()); /* and is killed before it commits */
+    store = open_store();
+    assert_int_equal(*(uint64_t *)log_store_memory(store, sizeof *memory), 7);
+    log_store_close(store);
+}
+
+/* After a power failure the memory on the disk may be older than the totals there, and is gone on with all the same. */
+static void test_older_memory(void **state)
+{
+    (void)state;
+    struct log_store *store = open_store();
+    uint64_t *memory = log_store_memory(store, sizeof *memory);
+    for (int i = 1; i <= 3; i++) {
+        *memory = (uint64_t)i;
+        count(store, 1, i == 3 ? "300" : "100");
+        assert_true(log_store_save(store, false, &failure));
+    }
+    log_store_close(store);
+    in("rm -f run/*");
+    store = open_store();
+    expect_position(store, "300");
+    memory = log_store_memory(store, sizeof *memory);
+    assert_int_equal(*memory, 1);
+    log_store_close(store);
 }
 
 static void test_clean_stop(void **state)
@@ -245,6 +294,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kill, begin, end),
         cmocka_unit_test_setup_teardown(test_no_room, begin, end),
         cmocka_unit_test_setup_teardown(test_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_memory_between, begin, end),
+        cmocka_unit_test_setup_teardown(test_older_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_clean_stop, begin, end),
         cmocka_unit_test_setup_teardown(test_not_whole, begin, end),
         cmocka_unit_test_setup_teardown(test_values, begin, end),

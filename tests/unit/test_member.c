@@ -1,5 +1,5 @@
-/* milter/pusher/member.c: addresses and names as they are counted and shown. */
-#include "milter/pusher/member.h"
+/* conf/lib/member.c: addresses and names as they are counted and shown. */
+#include "conf/lib/member.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -22,11 +22,11 @@ static void expect(make_function *make, const char *text, const char *expected)
 
 static void expect_client(uint8_t family, const char *address, const char *expected)
 {
-    struct ring_record record = {.family = family};
+    uint8_t bytes[16] = {0};
     struct member member;
     if (family != 0)
-        assert_int_equal(inet_pton(family == 4 ? AF_INET : AF_INET6, address, record.address), 1);
-    member_client(&record, &member);
+        assert_int_equal(inet_pton(family == 4 ? AF_INET : AF_INET6, address, bytes), 1);
+    member_client(family, bytes, &member);
     assert_string_equal(member.length > 0 ? member.text : "", expected);
 }
 

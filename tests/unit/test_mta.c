@@ -106,9 +106,9 @@ static void test_pause(void **state)
 {
     struct mta self = {.took_ms = 0};
     (void)state;
-    assert_int_equal(collect_mta.pause_ms(&self), 60 * 1000);
+    assert_int_equal(collect_mta.pause_ms(&self), 50 * 1000);
     self.took_ms = 20 * 1000;
-    assert_int_equal(collect_mta.pause_ms(&self), 40 * 1000);
+    assert_int_equal(collect_mta.pause_ms(&self), 30 * 1000);
     self.took_ms = 90 * 1000;
     assert_int_equal(collect_mta.pause_ms(&self), 1000);
 }

@@ -167,15 +167,17 @@ static void test_right(void **state)
 #define EXPECT_LISTENERS(why) EXPECT(why, "addresses such as 127.0.0.1:10025 or [::1]:10025")
 #define EXPECT_SPAM_HEADERS                                                                                            \
     "mappings such as {name: X-Our-Filter, spam: \"Yes\", score_after: \"score=\", place: bottom}"
-#define EXPECT_REJECT_TEXTS  "mappings such as {class: dnsbl, text: listed at our.list}"
-#define EXPECT_SOCKET        EXPECT("", "auto, unix:/path or inet:port@address")
-#define EXPECT_SECONDS       EXPECT("", "seconds, such as 2 or 0.5")
-#define EXPECT_NUMBER        EXPECT("", "a whole number in decimal digits")
-#define EXPECT_OCTAL         EXPECT("", "octal digits from 0000 to 0777")
-#define EXPECT_LOGS(why)     EXPECT(why, "auto, or journal and absolute paths of files, 8 at most")
-#define EXPECT_PROCESSES     "mappings such as {role: scanner, match: MailScanner, min: 1, max: 50}"
-#define ROLE(name)           "{role: " name ", match: abc}, "
-#define EXPECT_PATHS(why)    EXPECT(why, "absolute paths such as /var/log, of printable ASCII without blanks and quotes")
+#define EXPECT_REJECT_TEXTS "mappings such as {class: dnsbl, text: listed at our.list}"
+#define EXPECT_SOCKET       EXPECT("", "auto, unix:/path or inet:port@address")
+#define EXPECT_SECONDS      EXPECT("", "seconds, such as 2 or 0.5")
+#define EXPECT_NUMBER       EXPECT("", "a whole number in decimal digits")
+#define EXPECT_OCTAL        EXPECT("", "octal digits from 0000 to 0777")
+#define EXPECT_LOGS(why)    EXPECT(why, "auto, or journal and absolute paths of files, 8 at most")
+#define EXPECT_PROCESSES    "mappings such as {role: scanner, match: MailScanner, min: 1, max: 50}"
+#define ROLE(name)          "{role: " name ", match: abc}, "
+#define EXPECT_PATHS(why)   EXPECT(why, "absolute paths such as /var/log, of printable ASCII without blanks and quotes")
+#define SETS                                                                                                           \
+    "client, sender_domain, recipient_domain, user, unknown_recipient, helo, deferred_domain or refusing_provider"
 #define EXPECT_NETWORKS(why) EXPECT(why, "networks such as 10.0.0.0/8 or fd00::/8")
 
 /* Values that are wrong, and the end of what is said of them. */
@@ -200,9 +202,8 @@ static const struct {
     {"log.level", "2", EXPECT("", "error, warning, info or debug")},
     {"log.to", "file", EXPECT("", "stderr or syslog")},
     {"exporter.scope", "all", EXPECT("", "node or fleet")},
-    {"top.sets", "Client", EXPECT("", "client, sender_domain, recipient_domain, user, unknown_recipient or helo")},
-    {"top.sets", "[client, domain]",
-     EXPECT("", "client, sender_domain, recipient_domain, user, unknown_recipient or helo")},
+    {"top.sets", "Client", EXPECT("", SETS)},
+    {"top.sets", "[client, domain]", EXPECT("", SETS)},
     {"mta.kind", "qmail", EXPECT("", "auto, postfix, sendmail or exim")},
     {"mta.config", "etc/postfix", EXPECT("", "auto, or an absolute path")},
     {"mta.config", "\"\"", EXPECT("", "auto, or an absolute path")},

@@ -9,10 +9,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static char *page; /* the one written last */
+static const char *unparsed_in;
 
 static void write_page(const char *instance, const struct view *view)
 {
@@ -20,7 +22,7 @@ static void write_page(const char *instance, const struct view *view)
     free(page);
     FILE *out = open_memstream(&page, &length);
     assert_non_null(out);
-    page_write(out, instance, view, NULL);
+    page_write(out, instance, view, NULL, unparsed_in);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(strlen(page), length);
 }
@@ -170,6 +172,50 @@ static void test_node(void **state)
     expect_not("Connections");
 }
 
+/* What nobody understood, whoever wrote it: as text, without the names of people, and no more than there is room for. */
+static void test_unparsed(void **state)
+{
+    static const struct {
+        const char *line, *shown;
+    } rows[] = {
+        {"postfix/smtp: 4F2A: to=<joe.doe+x@example.org>, <b>", "to=&lt;\xe2\x80\xa6@example.org&gt;, &lt;b&gt;"},
+        {"from=a=b@c.example", "<bdi>\xe2\x80\xa6@c.example</bdi>"},
+        {"<\"quoted @ name\"@example.org>", "<bdi>&lt;\xe2\x80\xa6@example.org&gt;</bdi>"},
+        {"to=<\"joe \\\"doe\\\"\"@example.org>", "<bdi>to=&lt;\xe2\x80\xa6@example.org&gt;</bdi>"},
+        {"<\"@\"@x> a@b@c", "<bdi>\xe2\x80\xa6@x&gt; \xe2\x80\xa6@\xe2\x80\xa6@c</bdi>"},
+        {"end\"@x", "<bdi>\xe2\x80\xa6@x</bdi>"},
+        {"@, @@ x@", "<bdi>@, @@ \xe2\x80\xa6@</bdi>"},
+        {"none", "<bdi>none</bdi>"},
+    };
+    struct view *view = live_view();
+    char folder[] = "/tmp/milterscope-page-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    write_page("mx1", view);
+    expect_not("not understood");
+    unparsed_in = folder;
+    write_page("mx1", view);
+    expect_not("not understood");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        FILE *file = fopen("unparsed", "w");
+        fprintf(file, "%s\nlast\n", rows[i].line);
+        fclose(file);
+        write_page("mx1", view);
+        expect("<h2>Lines of the log that were not understood, the last ones</h2>\n<pre>\n<bdi>");
+        expect(rows[i].shown);
+        expect("<bdi>last</bdi>\n</pre>\n");
+    }
+    FILE *file = fopen("unparsed", "w");
+    for (int i = 0; i < 20000; i++)
+        fputs(i % 100 == 99 ? "@\n" : "a@", file);
+    fclose(file);
+    write_page("mx1", view);
+    expect("</pre>");
+    unparsed_in = NULL;
+    assert_int_equal(unlink("unparsed") + chdir("/") + rmdir(folder), 0);
+}
+
 /* Messages in all queues of an instance, where it has a collector. */
 static void test_fleet_queued(void **state)
 {
@@ -196,8 +242,9 @@ static void test_fleet_queued(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state),   cmocka_unit_test(test_nothing_is_html),
-                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_hidden),
-                                       cmocka_unit_test(test_node),    cmocka_unit_test(test_fleet_queued)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state),       cmocka_unit_test(test_nothing_is_html),
+                                       cmocka_unit_test(test_figures),     cmocka_unit_test(test_hidden),
+                                       cmocka_unit_test(test_node),        cmocka_unit_test(test_unparsed),
+                                       cmocka_unit_test(test_fleet_queued)};
     return cmocka_run_group_tests(tests, NULL, end);
 }

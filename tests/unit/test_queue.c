@@ -1,59 +1,11 @@
-/* exporter/collect/queue.c, queue_places.c: which directories are looked at, what the gauges are then, and when the next pass is due. */
+/* exporter/collect/queue.c, queue_places.c, queue_pattern.c: which directories are looked at, what the gauges are then, and when the next pass is due. */
 #include "exporter/collect/queue.c"
 
-#include "tests/unit/queue_spool.h"
-#include "tests/unit/tally_form.h"
+#include "tests/unit/queue_stage.h"
 
 #include "conf/lib/options.h"
 
-#include <cmocka.h>
-
-static struct settings settings;
-static struct tally tally;
 static struct queue_places places;
-static struct failure failure;
-
-static int set_up(void **state)
-{
-    if (spool_set_up(state) != 0)
-        return 1;
-    memset(&settings, 0, sizeof settings);
-    strcpy(settings.mta_config, "auto");
-    settings.collector_queue_interval = 30000000;
-    form_fresh(&tally);
-    unsetenv("MAIL_CONFIG");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    form_free(&tally);
-    return spool_tear_down(state);
-}
-
-/* Writes a file whose text may name the spool. */
-__attribute__((format(printf, 2, 3))) static void put_config(const char *name, const char *format, ...)
-{
-    char text[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    spool_put_text(name, text);
-}
-
-static void configure(enum mta_kind kind, const char *config)
-{
-    settings.mta_kind = kind;
-    snprintf(settings.mta_config, sizeof settings.mta_config, "%s/%s", spool, config);
-}
-
-static void add_own_queue(const char *directory, enum queue_form form)
-{
-    struct own_queue *queue = &settings.collector_queues.list[settings.collector_queues.count++];
-    snprintf(queue->directory, sizeof queue->directory, "%s/%s", spool, directory);
-    queue->format = form;
-}
 
 static bool find(void)
 {
@@ -73,22 +25,6 @@ static const char *directories_of(enum label_queue queue)
         strcat(strcat(text, text[0] != '\0' ? " " : ""), places.list[i].directory + strlen(spool) + 1);
     }
     return text;
-}
-
-static int64_t gauge(unsigned gauge)
-{
-    return atomic_load(&tally.self->gauges[gauge]);
-}
-#define GAUGE_OF(name, queue) gauge((unsigned)gauge_##name + (unsigned)(queue))
-#define AGE_OF(queue, age)                                                                                             \
-    gauge((unsigned)gauge_queue_age_messages + (unsigned)(queue)*width_queue_age_messages + (unsigned)(age))
-
-static struct queue_collector *opened(void)
-{
-    struct queue_collector *self = collect_queue.open(&settings, &tally, &failure);
-    if (self == NULL)
-        abort();
-    return self;
 }
 
 /* ---- places ---- */
@@ -147,24 +83,6 @@ static void test_sendmail_places(void **state)
     assert_int_equal(remove(in_spool("etc/sendmail.cf")), 0);
     assert_false(find());
     assert_non_null(strstr(failure.text, "sendmail.cf, which says where the queues are, cannot be read"));
-}
-
-/* More directories than there is room for: the gauges say that it is not all. */
-static void test_room(void **state)
-{
-    (void)state;
-    put_config("sendmail.cf", "O QueueDirectory=%s/mqueue/q*\n", spool);
-    configure(mta_kind_sendmail, "sendmail.cf");
-    for (int i = 0; i <= QUEUE_PLACES_MAX; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "mqueue/q%d/qf5AK100000001", i);
-        put_config(name, "T1699999999\n");
-    }
-    struct queue_collector *self = opened();
-    assert_true(run(self, &failure));
-    assert_int_equal(GAUGE_OF(queue_messages, queue_mqueue), QUEUE_PLACES_MAX);
-    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_mqueue), 0);
-    free(self);
 }
 
 static void test_exim_places(void **state)
@@ -352,40 +270,18 @@ static void test_no_mta(void **state)
     free(self);
 }
 
-/* ---- time ---- */
-
-static void test_pause(void **state)
-{
-    (void)state;
-    assert_int_equal(pause_after(30000000, 1000000, 500000), 29000);
-    assert_int_equal(pause_after(30000000, 3000000, 2000000), 97000); /* 2 s of 100 */
-    assert_int_equal(pause_after(30000000, 50000000, 100000), 50000); /* a slow disk */
-    assert_int_equal(pause_after(1000000, 990000, 1000), 990);
-    assert_int_equal(pause_after(1000000, 1000, 20), 999);
-}
-
-/* Each place to come gets its part of the time that is left, and the last all of it. */
-static void test_shares(void **state)
-{
-    struct queue_time now = queue_time_now();
-    struct queue_time end = {now.wall + 100000000, now.cpu + 10000000};
-    (void)state;
-    struct queue_bounds one = bounds_for(&end, 1), four = bounds_for(&end, 4);
-    assert_in_range(one.end.wall, end.wall - 5, end.wall);
-    assert_in_range(one.read.wall, now.wall + 80000000, now.wall + 85000000);
-    assert_in_range(one.read.cpu, now.cpu + 8000000, now.cpu + 8500000);
-    assert_in_range(four.end.wall, now.wall + 25000000, now.wall + 30000000);
-    assert_in_range(four.end.cpu, now.cpu + 2500000, now.cpu + 3000000);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_postfix_places), TEST(test_sendmail_places), TEST(test_room),
-        TEST(test_exim_places),    TEST(test_own_places),      TEST(test_run),
-        TEST(test_unreadable),     TEST(test_part_of_a_queue), TEST(test_pattern_without_rights),
-        TEST(test_no_mta),         TEST(test_pause),           TEST(test_shares)};
+        TEST(test_postfix_places),
+        TEST(test_sendmail_places),
+        TEST(test_exim_places),
+        TEST(test_own_places),
+        TEST(test_run),
+        TEST(test_unreadable),
+        TEST(test_part_of_a_queue),
+        TEST(test_pattern_without_rights),
+        TEST(test_no_mta),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

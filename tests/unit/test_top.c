@@ -14,7 +14,10 @@ static void test_names_and_keys(void **state)
     char key[TOP_KEY_MAX];
     (void)state;
     assert_int_equal(top_find_set("client"), top_client);
-    assert_int_equal(top_find_set("helo"), top_COUNT - 1);
+    assert_int_equal(top_find_set("refusing_provider"), top_COUNT - 1);
+    assert_int_equal(top_of_deliveries, 1 << top_deferred_domain | 1 << top_refusing_provider);
+    assert_true(top_counts(top_helo, top_by_spam) && top_counts(top_deferred_domain, top_by_recipients));
+    assert_false(top_counts(top_deferred_domain, top_by_messages));
     assert_int_equal(top_find_set("Client"), -1);
     assert_int_equal(top_find_set(""), -1);
     assert_int_equal(top_find_by("spam"), top_by_spam);

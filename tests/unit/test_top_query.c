@@ -32,17 +32,22 @@ static const struct {
 } right[] = {
     {"set=client", {top_client, top_by_messages, 1, 100}},
     {"set=unknown_recipient", {top_unknown_recipient, top_by_refused, 1, 100}},
+    {"set=deferred_domain", {top_deferred_domain, top_by_recipients, 1, 100}},
     {"by=spam&limit=1000&hours=24&set=helo", {top_helo, top_by_spam, 24, 1000}},
     {"set=user&by=messages&limit=1&hours=001", {top_user, top_by_messages, 1, 1}},
 };
 
+#define SETS                                                                                                           \
+    "set is one of client, sender_domain, recipient_domain, user, unknown_recipient, helo, deferred_domain, "          \
+    "refusing_provider"
+
 static const struct {
     const char *text, *wrong;
 } wrong_rows[] = {
-    {"", "set is one of client, sender_domain, recipient_domain, user, unknown_recipient, helo"},
-    {"hours=1", "set is one of client, sender_domain, recipient_domain, user, unknown_recipient, helo"},
-    {"set", "set is one of client, sender_domain, recipient_domain, user, unknown_recipient, helo"},
-    {"set=clients", "set is one of client, sender_domain, recipient_domain, user, unknown_recipient, helo"},
+    {"", SETS},
+    {"hours=1", SETS},
+    {"set", SETS},
+    {"set=clients", SETS},
     {"set=client&set=helo", "set is there twice"},
     {"set=client&instance=mx1", "there is no such parameter; they are set, hours, by and limit"},
     {"set=client&by=", "by is one of messages, recipients, refused, spam"},

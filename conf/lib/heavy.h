@@ -7,8 +7,8 @@
  *     count <= truth <= count + error,  error <= N / m,  and whoever truly weighs more than N / m is in the table.
  *
  * Entries lie in memory that outlives the process, see sets.h, and are all there is to know; the index over them is the process' own. */
-#ifndef MILTER_PUSHER_HEAVY_H
-#define MILTER_PUSHER_HEAVY_H
+#ifndef CONF_LIB_HEAVY_H
+#define CONF_LIB_HEAVY_H
 
 #include "conf/lib/top.h"
 

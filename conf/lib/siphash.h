@@ -1,7 +1,7 @@
 /* SipHash-1-3 of Aumasson and Bernstein: a hash of texts that others choose, so that nobody who does not know the key can choose texts
  * that collide. */
-#ifndef MILTER_PUSHER_SIPHASH_H
-#define MILTER_PUSHER_SIPHASH_H
+#ifndef CONF_LIB_SIPHASH_H
+#define CONF_LIB_SIPHASH_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Members. The only file that includes libpsl.h. */
-#include "milter/pusher/member.h"
+#include "conf/lib/member.h"
 
 #include <arpa/inet.h>
 #include <libpsl.h>
@@ -34,11 +34,11 @@ static void write_address(uint8_t family, const uint8_t *bytes, struct member *m
     member->length = strlen(member->text);
 }
 
-void member_client(const struct ring_record *record, struct member *member)
+void member_client(uint8_t family, const uint8_t address[16], struct member *member)
 {
     member->length = 0;
-    if (record->family == 4 || record->family == 6)
-        write_address(record->family, record->address, member);
+    if (family == 4 || family == 6)
+        write_address(family, address, member);
 }
 
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]" of RFC 5321, and the same without brackets. */
@@ -104,15 +104,9 @@ void member_helo(const char *text, size_t length, struct member *member)
     hide_address(member);
 }
 
-void member_domain(const char *text, size_t length, struct member *member)
+void member_registered(const char *text, size_t length, struct member *member)
 {
-    const char *at = memrchr(text, '@', length);
-    if (at == NULL && (length != 2 || memcmp(text, "<>", 2) != 0)) {
-        member->length = 0;
-        return;
-    }
-    size_t before = at == NULL ? 0 : (size_t)(at + 1 - text);
-    member_name(text + before, length - before, member);
+    member_name(text, length, member);
     while (member->length > 0 && member->text[member->length - 1] == '.')
         member->text[--member->length] = '\0';
     bool reducible = !hide_address(member) && suffixes != NULL && member->text[0] != '[';
@@ -121,4 +115,14 @@ void member_domain(const char *text, size_t length, struct member *member)
         return;
     member->length = strlen(registered);
     memmove(member->text, registered, member->length + 1);
+}
+
+void member_domain(const char *text, size_t length, struct member *member)
+{
+    const char *at = memrchr(text, '@', length);
+    size_t before = at == NULL ? 0 : (size_t)(at + 1 - text);
+    if (at != NULL || (length == 2 && memcmp(text, "<>", 2) == 0))
+        member_registered(text + before, length - before, member);
+    else
+        member->length = 0;
 }

@@ -1,7 +1,7 @@
 /* Space-Saving: a hash table with chains finds a member, a heap the lightest one. */
-#include "milter/pusher/heavy.h"
+#include "conf/lib/heavy.h"
 
-#include "milter/pusher/siphash.h"
+#include "conf/lib/siphash.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* One round a word, three at the end. */
-#include "milter/pusher/siphash.h"
+#include "conf/lib/siphash.h"
 
 #include <endian.h>
 #include <string.h>
