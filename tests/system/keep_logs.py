@@ -21,7 +21,7 @@ LOGS = [
 VERSIONS = {
     "postfix": r"daemon started -- version (\d+\.\d+)",
     "sendmail": r"starting daemon \((\d+\.\d+)",
-    "exim": r"exim (\d+\.\d+) daemon started",
+    "exim": r"exim (\d+\.\d+)\S* daemon started",
 }
 PLACES = {
     rf"{TOP}/build/servers/\w+": "",
