@@ -88,18 +88,24 @@ static int64_t take_time(sd_journal *journal)
     return (int64_t)time_us;
 }
 
+static bool is_field(sd_journal *journal, const char *name, const char *value)
+{
+    char found[64];
+    return take_field(journal, name, found, sizeof found, NULL) > 0 && strcmp(found, value) == 0;
+}
+
 /* Fills *entry from where the journal stands; false: there is nothing in it for us. */
 static bool take_entry(struct log_journal *self, struct log_entry *entry)
 {
-    char number[32], id[64];
+    char number[32];
     *entry = (struct log_entry){.text = self->text, .program = self->program};
     ssize_t length = take_field(self->journal, "MESSAGE", self->text, sizeof self->text, &entry->is_cut);
     if (length < 0)
         return false;
     entry->time_us = take_time(self->journal);
-    if (take_field(self->journal, "MESSAGE_ID", id, sizeof id, NULL) > 0 &&
-        strcmp(id, SD_MESSAGE_JOURNAL_DROPPED_STR) == 0) {
-        entry->lost = suppressed(self->text);
+    if (is_field(self->journal, "MESSAGE_ID", SD_MESSAGE_JOURNAL_DROPPED_STR)) {
+        bool is_its_own = is_field(self->journal, "_TRANSPORT", "driver"); /* anybody may log that text */
+        entry->lost = is_its_own ? suppressed(self->text) : 0;
         self->text[0] = '\0';
         return entry->lost > 0;
     }

@@ -187,10 +187,12 @@ static void test_suppressed(void **state)
 {
     struct log_entry entry;
     need_writer(state);
-#define DROPPED "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e\nSYSLOG_IDENTIFIER=systemd-journald\nMESSAGE="
+#define FORGED  "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e\nSYSLOG_IDENTIFIER=systemd-journald\nMESSAGE="
+#define DROPPED "_TRANSPORT=driver\n" FORGED
     write_journal("a",
                   ENTRIES(DROPPED "Suppressed 17 messages from postfix@-.service",
                           DROPPED "Suppressed 18 messages from cron.service", DROPPED "Suppressed x messages from exim",
+                          FORGED "Suppressed 19 messages from exim4.service",
                           DROPPED "Suppressed 3 messages from /system.slice/exim4.service",
                           DROPPED "Suppressed 99999999999999999999 messages from exim4.service",
                           "SYSLOG_IDENTIFIER=cron\nMESSAGE=Suppressed 5 messages from sendmail.service", MAIL "1"));
