@@ -4,17 +4,12 @@
 #include "conf/lib/log.h"
 #include "exporter/collect/clock.h"
 #include "exporter/collect/failed_sets.h"
-#include "exporter/collect/log_count.h"
-#include "exporter/collect/log_source.h"
+#include "exporter/collect/log_place.h"
 #include "exporter/collect/saved_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define UNPARSED_NAME "unparsed" /* the exporter knows it, too */
 
@@ -24,28 +19,14 @@ enum {
     PAUSE_MS = 1000,
     SAVE_MS = 10 * 1000,
     HAND_OVER_MS = 5 * 1000, /* as often as the pusher looks */
-    SAY_MS = 10 * 1000,      /* between two words on a place that fails now and then */
     DEADLINE_MS = 10 * 1000,
-    LINES_A_TURN = 256,
-};
-
-struct place {
-    char name[SETTINGS_PATH_MAX];
-    enum log_exim_file exim_file; /* by its name, as Exim calls them */
-    struct log_source *source;    /* NULL: cannot be opened or read, and is tried again */
-    bool is_there;                /* it was, once: a file that never was may be a name that is misspelt */
-    bool has_more;                /* in this run */
-    int64_t last_us;              /* when the last line was written that was read */
-    struct failure failure;       /* of the last run; EX_OK: it was read */
-    char said[sizeof((struct failure *)0)->text]; /* of it in our own log; empty: nothing, or that it is read again */
-    int64_t said_ms;                              /* when that was; 0: never */
 };
 
 struct delivery_log {
     const struct tally *tally;
     struct log_counter counter;
     size_t count;
-    struct place places[PLACES_MOST];
+    struct log_place places[PLACES_MOST];
     bool is_behind;              /* there is more to be read at once */
     bool uncommitted;            /* something was read since the last commit */
     bool unsaved;                /* the same since the last save */
@@ -77,146 +58,57 @@ static void show_parts(const struct delivery_log *self, bool is_read)
     set_part(self, part_scanner_log, is_read && self->counter.counting.settings->spam_scanner == (int64_t)scanner_log);
 }
 
-/* ---- a place ---- */
-
-static void take(struct delivery_log *self, const struct log_entry *entry)
-{
-    if (entry->lost > 0)
-        tally_add(self->counter.counting.tally, SERIES_0(log_lines_lost_total), entry->lost);
-    else if (entry->is_cut)
-        log_count_cut(&self->counter);
-    else if (entry->program == NULL)
-        log_count_text(&self->counter, entry->text, entry->length);
-    else
-        log_count_line(&self->counter, &(struct log_line){.time_us = entry->time_us,
-                                                          .program = {entry->program, strlen(entry->program)},
-                                                          .pid = entry->pid,
-                                                          .message = {entry->text, entry->length}});
-}
-
-/* Is there a log in which nothing may just not have happened? */
-static bool is_there(struct place *place)
-{
-    place->is_there = place->is_there || strcmp(place->name, LOG_JOURNAL) == 0 ||
-                      faccessat(AT_FDCWD, place->name, F_OK, AT_EACCESS) == 0 || errno == EACCES;
-    return place->is_there;
-}
-
-/* Takes some of what there is; *lines grows with them. */
-static bool read_lines(struct delivery_log *self, struct place *place, uint64_t *lines, struct failure *failure)
-{
-    struct log_entry entry;
-    for (unsigned i = 0; i < LINES_A_TURN; i++) {
-        enum log_next next = log_source_next(place->source, &entry, failure);
-        if (next == log_next_none || next == log_next_failed) {
-            place->has_more = false;
-            return next == log_next_none;
-        }
-        if (next == log_next_entry) {
-            take(self, &entry);
-            ++*lines;
-        }
-    }
-    return true;
-}
-
-/* A position may change where no line was read: a file that has nothing in it yet, or was rotated. */
-static bool keep_position(struct delivery_log *self, const struct place *place, struct failure *failure)
-{
-    char position[LOG_POSITION_BYTES];
-    const char *before = log_store_position(store, place->name);
-    log_source_position(place->source, position);
-    if (before != NULL && strcmp(before, position) == 0)
-        return true;
-    self->uncommitted = self->unsaved = true;
-    return log_store_set_position(store, place->name, position) ||
-           fail(failure, EX_OSERR, "no memory for the position in %s", place->name);
-}
-
-static void open_place(struct place *place)
-{
-    place->failure.status = EX_OK;
-    if (place->source == NULL)
-        place->source = log_source_open(place->name, log_store_position(store, place->name), &place->failure);
-    place->has_more = place->source != NULL;
-}
-
-/* One turn. A source that fails is opened anew in the next run: a journal, say, may be another one by now. */
-static void read_place(struct delivery_log *self, struct place *place, uint64_t *lines)
-{
-    self->counter.memory->exim.file = place->exim_file;
-    self->counter.last_us = place->last_us;
-    bool read = read_lines(self, place, lines, &place->failure);
-    place->last_us = self->counter.last_us;
-    if (!place->has_more)
-        keep_position(self, place, &place->failure);
-    if (!read) {
-        log_source_close(place->source);
-        place->source = NULL;
-    }
-}
+/* ---- reading ---- */
 
 /* The one that is behind the others: of two logs that tell the same neither is read far ahead, since what is remembered is bounded. NULL:
  * all were read. */
-static struct place *next_place(struct delivery_log *self)
+static struct log_place *next_place(struct delivery_log *self)
 {
-    struct place *next = NULL;
+    struct log_place *next = NULL;
     for (size_t i = 0; i < self->count; i++) {
-        struct place *place = &self->places[i];
+        struct log_place *place = &self->places[i];
         if (place->has_more && (next == NULL || place->last_us < next->last_us))
             next = place;
     }
     return next;
 }
 
-/* Says what is new of a place: the runner says one thing of a run, and of places several may fail, each in its own way. */
-static void say(struct place *place)
-{
-    const char *text = place->failure.status == EX_OK ? "" : place->failure.text;
-    int64_t now_ms = tally_clock_ms();
-    if (strcmp(place->said, text) == 0 || (place->said_ms != 0 && now_ms - place->said_ms < SAY_MS))
-        return;
-    if (text[0] != '\0')
-        log_warning("log: %s", text);
-    else
-        log_info("log: %s is read again", place->name);
-    strcpy(place->said, text);
-    place->said_ms = now_ms;
-}
-
-/* ---- a run ---- */
-
-/* All that there is, for a while. Each has its turn, whatever times stand in it. */
-static void take_turns(struct delivery_log *self, uint64_t *lines)
+/* All that there is, for a while; returns how many lines. Each has its turn, whatever times stand in it. */
+static uint64_t read_lines(struct delivery_log *self)
 {
     const int64_t until_ms = tally_clock_ms() + RUN_MS;
-    struct place *place;
+    uint64_t lines = 0;
+    struct log_place *place;
     for (size_t i = 0; i < self->count; i++) {
-        open_place(&self->places[i]);
-        if (self->places[i].has_more)
-            read_place(self, &self->places[i], lines);
+        log_place_open(&self->places[i], store);
+        lines += log_place_read(&self->places[i], &self->counter);
     }
     while ((place = next_place(self)) != NULL && tally_clock_ms() < until_ms)
-        read_place(self, place, lines);
+        lines += log_place_read(place, &self->counter);
     self->is_behind = place != NULL;
+    return lines;
 }
 
-static bool read_places(struct delivery_log *self, uint64_t *lines, struct failure *failure)
+/* The positions, what can be seen, and what is wrong, of each. */
+static bool judge_places(struct delivery_log *self, struct failure *failure)
 {
     size_t failed = 0;
     bool any = false;
-    take_turns(self, lines);
     for (size_t i = 0; i < self->count; i++) {
-        struct place *place = &self->places[i];
-        if (place->has_more)
-            keep_position(self, place, &place->failure);
+        struct log_place *place = &self->places[i];
+        bool changed;
+        log_place_keep(place, store, &changed);
+        self->uncommitted = self->uncommitted || changed;
+        self->unsaved = self->unsaved || changed;
         failed += place->failure.status != EX_OK;
-        any = (place->source != NULL && is_there(place)) || any;
-        say(place);
+        any = (place->source != NULL && log_place_is_there(place)) || any;
+        log_place_say(place);
     }
     show_parts(self, any);
     return failed == 0 || fail(failure, EX_IOERR, "%zu of %zu places of the log fail", failed, self->count);
 }
+
+/* ---- handing on ---- */
 
 /* For people, and nothing hangs on it: the last lines that were not understood, the oldest first, in run_directory/unparsed. */
 static void tell_unparsed(struct delivery_log *self)
@@ -274,29 +166,22 @@ static void show_lag(const struct delivery_log *self, uint64_t lines)
         tally_gauge_set(self->tally, gauge_log_lag_seconds, lag_us > 0 ? lag_us : 0);
 }
 
+/* ---- life ---- */
+
 /* What was read and where is kept even where one of the places failed. */
 static bool run(void *context, struct failure *failure)
 {
     struct delivery_log *self = context;
-    uint64_t lines = 0;
     self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
     failed_sets_tick(self->counter.counting.failed, self->counter.clock.now_us);
-    bool good = read_places(self, &lines, failure);
+    uint64_t lines = read_lines(self);
+    bool good = judge_places(self, failure);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
     hand_over(self, false);
     show_lag(self, lines);
     tell_unparsed(self);
     return save(self, failure) && good && !self->uncommitted;
-}
-
-static void add_place(struct delivery_log *self, const char *name)
-{
-    struct place *place = &self->places[self->count++];
-    strcpy(place->name, name);
-    place->exim_file = log_exim_file_of(name);
-    if (!is_there(place))
-        log_info("log: %s is not there yet; it is read from its beginning once it is", name);
 }
 
 static bool has_place(const void *context, const char *name)
@@ -330,9 +215,9 @@ static void *open_log(const struct settings *settings, const struct tally *tally
     self->counter.counting.failed = failed;
     self->counter.memory = memory;
     for (uint32_t i = 0; i < chosen.count; i++)
-        add_place(self, chosen.files[i]);
+        log_place_begin(&self->places[self->count++], chosen.files[i]);
     if (chosen.journal)
-        add_place(self, LOG_JOURNAL);
+        log_place_begin(&self->places[self->count++], LOG_JOURNAL);
     self->uncommitted = self->unsaved = log_store_forget_others(store, has_place, self);
     show_parts(self, false);
     return self;
@@ -346,10 +231,8 @@ static int64_t pause_ms(const void *context)
 static void close_log(void *context)
 {
     struct delivery_log *self = context;
-    for (size_t i = 0; i < self->count; i++) {
-        if (self->places[i].source != NULL)
-            log_source_close(self->places[i].source);
-    }
+    for (size_t i = 0; i < self->count; i++)
+        log_place_close(&self->places[i]);
     hand_over(self, true);
     failed_sets_close(self->counter.counting.failed);
     free(self);

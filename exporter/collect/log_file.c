@@ -71,10 +71,9 @@ static bool resume(struct log_file *self)
     int fd = is_blank(self) ? -1 : log_position_open(&self->position, self->path);
     if (fd < 0) {
         if (!is_blank(self))
-            log_warning(
-                "log: %s as it was read last is not there any more, cut, compressed or removed; lines that were "
-                "written to it since are not counted",
-                self->path);
+            log_warning("log: %s as it was read last is not to be had any more, cut, compressed or removed; lines that "
+                        "were written to it since, if any, are not counted",
+                        self->path);
         self->position = (struct log_position){.modified_ns = self->position.modified_ns};
         return begin_file(self, log_position_open_next(&self->position, self->path));
     }

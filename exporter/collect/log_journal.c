@@ -15,7 +15,7 @@ enum { CURSOR_BYTES = LOG_POSITION_BYTES, REFUSED_A_CALL = 256 };
 struct log_journal {
     struct log_source source;
     sd_journal *journal;
-    bool is_of_host;           /* not the one of a test */
+    bool is_of_host;           /* not the one of a test; it has files */
     bool is_there;             /* at the entry that is next, already */
     char cursor[CURSOR_BYTES]; /* "": nothing was there yet */
     char text[LOG_LINE_MAX], program[256];
@@ -77,20 +77,35 @@ static void to_one_line(char *text, size_t length)
         text[i] = text[i] == '\n' || text[i] == '\r' || text[i] == '\0' ? ' ' : text[i];
 }
 
+/* When it was written, which may be long before journald took it. */
+static int64_t take_time(sd_journal *journal)
+{
+    char number[32];
+    uint64_t time_us = 0;
+    if (take_field(journal, "_SOURCE_REALTIME_TIMESTAMP", number, sizeof number, NULL) > 0)
+        return strtoll(number, NULL, 10);
+    sd_journal_get_realtime_usec(journal, &time_us);
+    return (int64_t)time_us;
+}
+
+static bool is_field(sd_journal *journal, const char *name, const char *value)
+{
+    char found[64];
+    return take_field(journal, name, found, sizeof found, NULL) > 0 && strcmp(found, value) == 0;
+}
+
 /* Fills *entry from where the journal stands; false: there is nothing in it for us. */
 static bool take_entry(struct log_journal *self, struct log_entry *entry)
 {
-    char number[32], id[64];
-    uint64_t time_us = 0;
+    char number[32];
     *entry = (struct log_entry){.text = self->text, .program = self->program};
     ssize_t length = take_field(self->journal, "MESSAGE", self->text, sizeof self->text, &entry->is_cut);
     if (length < 0)
         return false;
-    sd_journal_get_realtime_usec(self->journal, &time_us);
-    entry->time_us = (int64_t)time_us;
-    if (take_field(self->journal, "MESSAGE_ID", id, sizeof id, NULL) > 0 &&
-        strcmp(id, SD_MESSAGE_JOURNAL_DROPPED_STR) == 0) {
-        entry->lost = suppressed(self->text);
+    entry->time_us = take_time(self->journal);
+    if (is_field(self->journal, "MESSAGE_ID", SD_MESSAGE_JOURNAL_DROPPED_STR)) {
+        bool is_its_own = is_field(self->journal, "_TRANSPORT", "driver"); /* anybody may log that text */
+        entry->lost = is_its_own ? suppressed(self->text) : 0;
         self->text[0] = '\0';
         return entry->lost > 0;
     }
@@ -130,16 +145,14 @@ static int step(struct log_journal *self)
     return changed == SD_JOURNAL_NOP ? 0 : changed < 0 ? changed : sd_journal_next(self->journal);
 }
 
-/* Of files that may not be read libsystemd does not speak; without any, nothing would ever come, and all that is counted would be 0. */
+/* Files in a folder that was not there when the journal was opened are not seen: journald may have moved all that there was to one. */
 static enum log_next nothing(const struct log_journal *self, struct failure *failure)
 {
-    if (!self->is_of_host || sd_journal_has_runtime_files(self->journal) != 0 ||
-        sd_journal_has_persistent_files(self->journal) != 0)
+    uint64_t bytes;
+    if (!self->is_of_host || sd_journal_get_usage(self->journal, &bytes) < 0 || bytes > 0)
         return log_next_none;
-    fail(
-        failure, EX_NOPERM,
-        "the journal has no file that may be read here: put the collector's account into the group systemd-journal, or "
-        "name the log's file in collector.logs");
+    fail(failure, EX_UNAVAILABLE,
+         "the files of the journal have gone; it is opened anew, with those that are there now");
     return log_next_failed;
 }
 
@@ -173,6 +186,21 @@ static void close_journal(struct log_source *source)
     free(self);
 }
 
+/* A cursor is a file, a place in it, and what the entry is: boot, times, hash. An entry that journald has copied, as from memory to the disk,
+ * has only the last. */
+static bool is_at(sd_journal *journal, const char *text)
+{
+    static const char entry[] = ";b=";
+    char *here;
+    const char *wanted = strstr(text, entry);
+    if (wanted == NULL || sd_journal_get_cursor(journal, &here) < 0)
+        return sd_journal_test_cursor(journal, text) > 0;
+    const char *found = strstr(here, entry);
+    bool same = found != NULL && strcmp(found, wanted) == 0;
+    free(here);
+    return same;
+}
+
 /* Before the entry that is to be handed out first. */
 static int seek(struct log_journal *self, const char *text)
 {
@@ -182,7 +210,7 @@ static int seek(struct log_journal *self, const char *text)
         strcpy(self->cursor, text);
         int found = sd_journal_next(self->journal);
         /* The entry itself was handed out; one behind it, where it has gone, was not. */
-        self->is_there = found > 0 && sd_journal_test_cursor(self->journal, text) <= 0;
+        self->is_there = found > 0 && !is_at(self->journal, text);
         return found;
     }
     int found = sd_journal_seek_tail(self->journal);
@@ -228,12 +256,30 @@ struct log_source *log_journal_open_at(const char *folder, const char *text, str
     return NULL;
 }
 
+/* Of files that may not be read libsystemd does not speak; without any, nothing would ever come, and all that is counted would be 0. Whoever
+ * may read those of the system may read all. */
+static bool may_read(struct failure *failure)
+{
+    sd_journal *journal;
+    int error = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+    if (error < 0)
+        return fail(failure, EX_UNAVAILABLE, "the journal cannot be opened: %s", strerror(-error));
+    bool has_files = sd_journal_has_runtime_files(journal) != 0 || sd_journal_has_persistent_files(journal) != 0;
+    sd_journal_close(journal);
+    return has_files || fail(failure, EX_NOPERM,
+                             "the journal has no file that may be read here: put the collector's account into the "
+                             "group systemd-journal, or name the log's file in collector.logs");
+}
+
+/* Also the files of users, to which journald splits what their processes log: sendmail is theirs where they hand in mail. */
 struct log_source *log_journal_open(const char *text, struct failure *failure)
 {
+    if (!may_read(failure))
+        return NULL;
     struct log_journal *self = calloc(1, sizeof *self);
     if (self != NULL) {
         self->is_of_host = true;
-        return begin(self, sd_journal_open(&self->journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM), text, failure);
+        return begin(self, sd_journal_open(&self->journal, SD_JOURNAL_LOCAL_ONLY), text, failure);
     }
     fail(failure, EX_OSERR, "no memory to read the journal");
     return NULL;

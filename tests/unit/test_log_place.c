@@ -1,14 +1,16 @@
-/* exporter/collect/delivery_log.c: what is said of a place that fails, again and again, now and then, or each time in another way. */
-#include "exporter/collect/delivery_log.c"
+/* exporter/collect/log_place.c: what is said of a place that fails, again and again, now and then, or each time in another way. */
+#include "exporter/collect/log_place.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 #undef fail
 
-static struct place place = {.name = "/var/log/mail.log"};
+static struct log_place place = {.name = "/var/log/mail.log"};
 static FILE *told; /* in place of standard error */
 
 /* The log's lines since the last call. */
@@ -22,7 +24,7 @@ static const char *said(const char *failure)
     told = tmpfile();
     if (before < 0 || told == NULL || dup2(fileno(told), STDERR_FILENO) < 0)
         abort();
-    say(&place);
+    log_place_say(&place);
     dup2(before, STDERR_FILENO);
     close(before);
     rewind(told);
