@@ -27,6 +27,7 @@ struct delivery_log {
     struct log_counter counter;
     size_t count;
     struct log_place places[PLACES_MOST];
+    bool is_read;                /* one of the places at least, in the last run */
     bool is_behind;              /* there is more to be read at once */
     bool uncommitted;            /* something was read since the last commit */
     bool unsaved;                /* the same since the last save */
@@ -89,11 +90,11 @@ static uint64_t read_lines(struct delivery_log *self)
     return lines;
 }
 
-/* The positions, what can be seen, and what is wrong, of each. */
+/* The position, and what is wrong, of each; and whether there is one that is read. */
 static bool judge_places(struct delivery_log *self, struct failure *failure)
 {
     size_t failed = 0;
-    bool any = false;
+    self->is_read = false;
     for (size_t i = 0; i < self->count; i++) {
         struct log_place *place = &self->places[i];
         bool changed;
@@ -101,10 +102,9 @@ static bool judge_places(struct delivery_log *self, struct failure *failure)
         self->uncommitted = self->uncommitted || changed;
         self->unsaved = self->unsaved || changed;
         failed += place->failure.status != EX_OK;
-        any = (place->source != NULL && log_place_is_there(place)) || any;
+        self->is_read = (place->source != NULL && log_place_is_there(place)) || self->is_read;
         log_place_say(place);
     }
-    show_parts(self, any);
     return failed == 0 || fail(failure, EX_IOERR, "%zu of %zu places of the log fail", failed, self->count);
 }
 
@@ -178,6 +178,7 @@ static bool run(void *context, struct failure *failure)
     bool good = judge_places(self, failure);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
+    show_parts(self, self->is_read); /* not before it is kept how far */
     hand_over(self, false);
     show_lag(self, lines);
     tell_unparsed(self);

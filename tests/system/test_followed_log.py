@@ -216,6 +216,19 @@ def test_late(own_parts, seed, kind):
     check_whole(site)
 
 
+def test_killed_once_it_reads(own_parts, seed):
+    """What is said to be read goes on to be read from there, whatever happens the moment after."""
+    site = followed(own_parts, "seen")
+    site.log.write(b"")
+    collector = own_parts.start(Collector(site))
+    wait_seen(site)
+    collector.process.send(signal.SIGKILL)
+    collector.process.popen.wait()
+    site.logs.write(site.logs.lines.some(100))
+    collector.start()
+    check_whole(site)
+
+
 def test_much_at_once(own_parts, seed):
     """All that was written in an hour to logs of which one repeats the other."""
     site = followed(own_parts, "much", "exim")
