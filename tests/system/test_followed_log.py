@@ -325,7 +325,7 @@ def test_truncated(own_parts, seed):
         os.truncate(site.log.path, 0)
     site.logs.write(site.logs.lines.some(100))
     check_whole(site)
-    assert collector.logs()[0].read_text().count(f"{site.log.path} as it was read last is not there any more") == 3
+    assert collector.logs()[0].read_text().count(f"{site.log.path} as it was read last is not to be had any more") == 3
 
 
 @pytest.mark.parametrize("privacy", [False, True])
