@@ -178,7 +178,7 @@ static bool run(void *context, struct failure *failure)
     bool good = judge_places(self, failure);
     if (self->uncommitted && log_store_commit(store, self->tally, failure))
         self->uncommitted = false;
-    show_parts(self, self->is_read); /* not before it is kept how far */
+    show_parts(self, self->is_read); /* not before the position is kept */
     hand_over(self, false);
     show_lag(self, lines);
     tell_unparsed(self);
