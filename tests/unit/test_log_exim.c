@@ -221,6 +221,40 @@ static void test_two_logs(void **state)
     free(kept);
 }
 
+/* As syslog gets them: with the time and the process of the line, if these are not switched off; with a message that was refused, its
+ * headers, each a line of its own; and once for each log that a line is in. */
+static void test_syslog(void **state)
+{
+#define TIME    "2026-11-21 00:06:37 "
+#define REFUSAL ID "H=(x.test) [127.0.0.1] F=<a@ext.test> rejected after DATA: spam detected"
+#define DEFER   ID "== a@example.org R=remote T=smtp defer (-1): smtp transport process returned non-zero status 0x0100"
+    static const struct log_row lines[] = {
+        {TIME ID "=> alice <a@example.test> R=local T=maildir", line_used, {{DELIVERED(local, sent), 1}}},
+        {"2026-11-21 00:06:02.996 +0100 [27576] " ID "=> alice <a@example.test> R=local T=maildir",
+         line_used,
+         {{DELIVERED(local, sent), 1}}},
+        {"[27576] " ID "=> alice <a@example.test> R=local T=maildir", line_used, {{DELIVERED(local, sent), 1}}},
+        {"[1/2] " TIME ID "** a@example.org R=remote T=smtp: host unknown\n[2/2] " TIME ID "=> b H=x",
+         line_ignored,
+         {{DELIVERED(external, bounced), 1}, {FAILED(dns, bounced), 1}}},
+        {TIME REFUSAL "\n[1\\13] " TIME REFUSAL
+                      "\n[2\\13] Envelope-from: <a@ext.test>\n[10\\13]   Subject: x rejected RCPT yes\n"
+                      "[12/13]   X: y\n[13/13]H=x rejected RCPT <a>: no",
+         line_ignored,
+         {{REFUSED(message, spam), 1}}},
+        {TIME DEFER "\n" TIME DEFER, line_ignored, {{DELIVERED(external, deferred), 1}, {FAILED(other, deferred), 1}}},
+        {"[1/2", line_ignored, {{0}}},
+        {"[1\\2]", line_ignored, {{0}}},
+    };
+    struct log_exim *kept = malloc(sizeof *kept);
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        memset(kept, 0, sizeof *kept);
+        row_play(&lines[i], count_it, kept, "exim4");
+    }
+    free(kept);
+}
+
 /* Many at once: all of mainlog is read before rejectlog. */
 static void test_many(void **state)
 {
@@ -364,9 +398,9 @@ static void test_cut(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),        cmocka_unit_test(test_two_logs),
-                                       cmocka_unit_test(test_many),        cmocka_unit_test(test_again_and_again),
-                                       cmocka_unit_test(test_unrouteable), cmocka_unit_test(test_paniclog),
-                                       cmocka_unit_test(test_times),       cmocka_unit_test(test_cut)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_two_logs),        cmocka_unit_test(test_syslog),
+        cmocka_unit_test(test_many),     cmocka_unit_test(test_again_and_again), cmocka_unit_test(test_unrouteable),
+        cmocka_unit_test(test_paniclog), cmocka_unit_test(test_times),           cmocka_unit_test(test_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
