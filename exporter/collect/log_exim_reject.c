@@ -52,9 +52,15 @@ bool exim_was_told(const struct exim_reading *reading)
     return told;
 }
 
+/* What the daemon itself refuses is in mainlog alone, and all by one process: such lines may well be the same. */
+static bool is_by_daemon(const struct exim_reading *reading)
+{
+    return span_begins(reading->line->message, SPAN("Connection from "));
+}
+
 static enum label_line add(const struct exim_reading *reading, unsigned total)
 {
-    if (exim_was_told(reading))
+    if (!is_by_daemon(reading) && exim_was_told(reading))
         return line_ignored;
     tally_add(reading->counting->tally, total, 1);
     return line_used;

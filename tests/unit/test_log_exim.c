@@ -228,6 +228,7 @@ static void test_syslog(void **state)
 #define TIME    "2026-11-21 00:06:37 "
 #define REFUSAL ID "H=(x.test) [127.0.0.1] F=<a@ext.test> rejected after DATA: spam detected"
 #define DEFER   ID "== a@example.org R=remote T=smtp defer (-1): smtp transport process returned non-zero status 0x0100"
+#define FULL    "Connection from [192.0.2.9] refused: too many connections from that IP address"
     static const struct log_row lines[] = {
         {TIME ID "=> alice <a@example.test> R=local T=maildir", line_used, {{DELIVERED(local, sent), 1}}},
         {"2026-11-21 00:06:02.996 +0100 [27576] " ID "=> alice <a@example.test> R=local T=maildir",
@@ -243,6 +244,7 @@ static void test_syslog(void **state)
          line_ignored,
          {{REFUSED(message, spam), 1}}},
         {TIME DEFER "\n" TIME DEFER, line_ignored, {{DELIVERED(external, deferred), 1}, {FAILED(other, deferred), 1}}},
+        {TIME FULL "\n" TIME FULL "\n" TIME FULL, line_used, {{SERIES_0(log_limits_total), 3}}}, /* in mainlog alone */
         {"[1/2", line_ignored, {{0}}},
         {"[1\\2]", line_ignored, {{0}}},
     };
