@@ -85,6 +85,12 @@ static const struct row deliveries[] = {
      "suspended: connect to mx.example.com[192.0.2.44]:25: Connection timed out)",
      "used: deliveries external deferred, delivery_problems connection_timeout deferred, delivery_codes 4.4.1 "
      "deferred"},
+    {"postfix/qmgr",
+     "4F2A31C0D5: to=<joe@example.com>, relay=none, delay=30, delays=30/0/0/0, dsn=4.4.1, status=deferred (delivery "
+     "temporarily "
+     "suspended: connect to 10.0.0.9[10.0.0.9]:25: Connection refused)",
+     "used: deliveries internal deferred, delivery_problems connection_refused deferred, delivery_codes 4.4.1 "
+     "deferred"},
     {"postfix/error",
      "4F2A31C0D5: to=<joe@example.com>, relay=none, delay=0, delays=0/0/0/0, dsn=5.4.6, status=bounced (mail for "
      "example.com loops "
