@@ -13,7 +13,8 @@ from kit.wait import GENEROUS
 
 class Exim:
     """An Exim that listens on `address`. `main`: lines for the main part of its configuration, `rest`: what follows
-    that, in place of that of private-exim; {folder} and {port} in them are its own. `enter`: what its programs are run by."""
+    that, in place of that of private-exim; {folder} and {port} in them are its own. `enter`: words before its
+    programs."""
 
     def __init__(self, folder, main="", rest="", name="exim", enter=()):
         self.folder = folder.disk / name
@@ -35,7 +36,8 @@ class Exim:
         return files if self.rest else files[:1]
 
     def start(self):
-        run([*self.enter, SCRIPTS / "private-exim", "start", self.folder, self.address[1], *self.configuration()], START)
+        start = [SCRIPTS / "private-exim", "start", self.folder, self.address[1], *self.configuration()]
+        run([*self.enter, *start], START)
 
     def stop(self):
         run([SCRIPTS / "private-exim", "stop", self.folder])

@@ -27,6 +27,7 @@ DECISIONS = {
     (RCPT, b"bad@"): packet(REJECT),
     (HEADER, b"reject"): packet(REJECT),
 }
+SERVICES = {"lmtp.test": "lmtp", "out.test": "relay", "own.test": "own"}
 NOBODY = 65534
 
 
@@ -47,7 +48,7 @@ class Host:
 
     def settings(self, milters):
         sink = f"[127.0.0.5]:{self.sink.port}"
-        transports = {"lmtp.test": f"lmtp:{sink}", "box.test": "virtual:", "out.test": f"relay:{sink}", "own.test": f"own:{sink}"}
+        transports = {name: f"{service}:{sink}" for name, service in SERVICES.items()} | {"box.test": "virtual:"}
         listener = "127.0.0.1:{0}/inet=127.0.0.1:{0} inet n - n - {1}".format
         services = [
             listener(self.filtered, f"- smtpd -o smtpd_milters={milters[0]} -o syslog_name=mx7/submission"),
@@ -98,8 +99,8 @@ class Host:
             smtp.quit()
 
     def deliver(self):
-        for name in ("joe@lmtp.test", "joe@out.test", "joe@own.test"):
-            self.mail(name)
+        for name in SERVICES:
+            self.mail(f"joe@{name}")
             self.attempt("external", "sent", "2.0.0")
         self.mail("joe@box.test")
         self.attempt("local", "sent", "2.0.0")
@@ -141,7 +142,7 @@ class Host:
 
     def settle(self):
         sent = sum(number for series, number in self.truth.items() if "deliveries_total" in series)
-        wait_until(lambda: self.postfix.said(" dsn=") >= sent, lambda: f"{sent} attempts; it is {self.postfix.said(' dsn=')}")
+        wait_until(lambda: self.postfix.said(" dsn=") >= sent, f"{sent} attempts")
         self.postfix.wait_idle()
 
 
