@@ -18,6 +18,9 @@ bool exim_take_id(struct span *text, struct span behind, struct span *id);
 /* What begins with a flag of two characters and a blank: an arrival or a delivery; ignored: it does not. */
 enum label_line exim_delivery(const struct exim_reading *reading, struct span text);
 
+/* Was this line counted when it was read in another log? */
+bool exim_was_told(const struct exim_reading *reading);
+
 /* A refusal, or something else that happened to a client; ignored: it is neither. */
 enum label_line exim_reject(const struct exim_reading *reading, struct span text);
 

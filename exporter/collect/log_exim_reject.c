@@ -33,8 +33,8 @@ static struct log_exim_refused *place_of(struct log_exim *state, uint32_t hash, 
     return oldest;
 }
 
-/* Was this line counted when it was read in the other log? In syslog both are in one. */
-static bool was_told(const struct exim_reading *reading)
+/* In syslog all logs are in one. */
+bool exim_was_told(const struct exim_reading *reading)
 {
     const struct log_line *line = reading->line;
     uint64_t all = fnv1a(FNV1A_BEGINS, line->message.at, line->message.length);
@@ -52,9 +52,15 @@ static bool was_told(const struct exim_reading *reading)
     return told;
 }
 
+/* What the daemon itself refuses is in mainlog alone, and all by one process: such lines may well be the same. */
+static bool is_by_daemon(const struct exim_reading *reading)
+{
+    return span_begins(reading->line->message, SPAN("Connection from "));
+}
+
 static enum label_line add(const struct exim_reading *reading, unsigned total)
 {
-    if (was_told(reading))
+    if (!is_by_daemon(reading) && exim_was_told(reading))
         return line_ignored;
     tally_add(reading->counting->tally, total, 1);
     return line_used;
@@ -82,7 +88,7 @@ static const struct stage {
 static enum label_line add_reject(const struct exim_reading *reading, enum label_where where, struct span reply,
                                   enum label_class otherwise)
 {
-    if (was_told(reading))
+    if (exim_was_told(reading))
         return line_ignored;
     log_reject_count(reading->counting->settings, reading->counting->tally, where, reply, otherwise);
     return line_used;

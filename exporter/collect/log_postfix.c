@@ -358,9 +358,14 @@ static enum label_line count_message(const struct reading *reading, struct span 
 static struct span service_of(struct span program)
 {
     static const struct span services[] = {
-        SPAN_TEXT("smtpd"),  SPAN_TEXT("smtp"),  SPAN_TEXT("cleanup"), SPAN_TEXT("qmgr"),       SPAN_TEXT("bounce"),
-        SPAN_TEXT("local"),  SPAN_TEXT("lmtp"),  SPAN_TEXT("virtual"), SPAN_TEXT("pipe"),       SPAN_TEXT("error"),
-        SPAN_TEXT("master"), SPAN_TEXT("anvil"), SPAN_TEXT("discard"), SPAN_TEXT("postscreen"), SPAN_TEXT("pickup")};
+        SPAN_TEXT("smtpd"), SPAN_TEXT("smtp"), SPAN_TEXT("cleanup"), SPAN_TEXT("qmgr"), SPAN_TEXT("bounce"),
+        SPAN_TEXT("local"), SPAN_TEXT("lmtp"), SPAN_TEXT("virtual"), SPAN_TEXT("pipe"), SPAN_TEXT("error"),
+        SPAN_TEXT("master"), SPAN_TEXT("anvil"), SPAN_TEXT("discard"), SPAN_TEXT("postscreen"), SPAN_TEXT("pickup"),
+        /* which only complain */
+        SPAN_TEXT("trivial-rewrite"), SPAN_TEXT("tlsmgr"), SPAN_TEXT("tlsproxy"), SPAN_TEXT("proxymap"),
+        SPAN_TEXT("verify"), SPAN_TEXT("scache"), SPAN_TEXT("flush"), SPAN_TEXT("showq"), SPAN_TEXT("dnsblog"),
+        SPAN_TEXT("oqmgr"), SPAN_TEXT("spawn"), SPAN_TEXT("qmqpd"), SPAN_TEXT("postlogd"), SPAN_TEXT("postdrop"),
+        SPAN_TEXT("postqueue"), SPAN_TEXT("postsuper"), SPAN_TEXT("sendmail"), SPAN_TEXT("postfix-script")};
     const char *slash = program.length > 0 ? memrchr(program.at, '/', program.length) : NULL;
     struct span service = slash != NULL ? span_behind(program, (size_t)(slash + 1 - program.at)) : program;
     if (span_begins(program, SPAN("postfix")))

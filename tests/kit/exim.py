@@ -13,11 +13,12 @@ from kit.wait import GENEROUS
 
 class Exim:
     """An Exim that listens on `address`. `main`: lines for the main part of its configuration, `rest`: what follows
-    that, in place of that of private-exim; {folder} and {port} in them are its own."""
+    that, in place of that of private-exim; {folder} and {port} in them are its own. `enter`: words before its
+    programs."""
 
-    def __init__(self, folder, main="", rest="", name="exim"):
+    def __init__(self, folder, main="", rest="", name="exim", enter=()):
         self.folder = folder.disk / name
-        self.main, self.rest = main, rest
+        self.main, self.rest, self.enter = main, rest, enter
         self.address = ("127.0.0.1", free_port())
 
     def log(self, name="mainlog"):
@@ -35,14 +36,15 @@ class Exim:
         return files if self.rest else files[:1]
 
     def start(self):
-        run([SCRIPTS / "private-exim", "start", self.folder, self.address[1], *self.configuration()], START)
+        start = [SCRIPTS / "private-exim", "start", self.folder, self.address[1], *self.configuration()]
+        run([*self.enter, *start], START)
 
     def stop(self):
         run([SCRIPTS / "private-exim", "stop", self.folder])
 
     def command(self, *words, text="", expect=0):
         """The program with this configuration."""
-        return run([self.folder / "exim", *words], 2 * GENEROUS, expect, input=text)
+        return run([*self.enter, self.folder / "exim", *words], 2 * GENEROUS, expect, input=text)
 
     def run_queue(self):
         """All that waits is tried now, whatever its retry time, and frozen messages are not."""

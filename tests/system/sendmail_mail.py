@@ -304,8 +304,14 @@ def milter_gone(play):
     play.expect("log_milter_errors_total")
 
 
+def loaded(play):
+    """A queue run that the load of the host, whatever it is, is too high for."""
+    play.deliver("-OQueueLA=0", "-OQueueFactor=1")
+    play.expect("log_limits_total")
+
+
 STEPS = [
     delivered_here, delivered_away, from_a_program, bounced, bounced_here, deferred, hanging, unknown_domain,
     looping, nobody_to_tell, held, warned, expired,
-    refused_recipients, refused_otherwise, too_much, wrong_password, lost, milter_gone,
+    refused_recipients, refused_otherwise, too_much, wrong_password, lost, loaded, milter_gone,
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from kit.metrics import labels_of, name_of
 from kit.programs import Collector, Milterscope
 from kit.servers import Redis
 from kit.sink import Silent, Sink
+from kit.syslog import DeviceLog, Syslog
 from kit.wait import wait_until
 from log_play import SITE
 from scope import site_in
@@ -22,16 +23,20 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can read Ex
 SELECTORS = {"default": "", "all": "log_selector = +all\n"}
 
 
-@pytest.fixture(scope="module", params=SELECTORS)
-def play(parts, request):
+def played(parts, name, settings, enter=()):
     hosts = {"sink": "127.0.0.1", **exim_mail.HANGING}
     sinks = {name: parts.start((Silent if name == "silent" else Sink)(host)) for name, host in hosts.items()}
-    main, rest = exim_mail.configuration(sinks, SELECTORS[request.param])
-    play = exim_mail.EximPlay(parts.start(Exim(parts.folder, main, rest, request.param)))
+    main, rest = exim_mail.configuration(sinks, settings)
+    play = exim_mail.EximPlay(parts.start(Exim(parts.folder, main, rest, name, enter)))
     for step in exim_mail.STEPS:
         step(play)
     play.exim.stop()
     return play
+
+
+@pytest.fixture(scope="module", params=SELECTORS)
+def play(parts, request):
+    return played(parts, request.param, SELECTORS[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,19 @@ def test_paniclog(play, site):
     counts = counts_of(play.exim.log("paniclog"), site, "exim")
     write_truth({}, play.exim.log("paniclog"))
     assert counts == {metric("log_problems_total", severity="panic"): 1, metric("log_lines_total", result="used"): 1}
+
+
+def test_syslog(own_parts):
+    """The same in syslog, where all logs are one, and headers of what is refused are lines."""
+    folder = own_parts.folder.disk
+    log = folder / "maillog"
+    own_parts.start(Syslog(folder / "syslog", log))
+    mounts = own_parts.start(DeviceLog(folder / "syslog"))
+    play = played(own_parts, "exim", "log_file_path = {folder}/log/%slog : syslog\n", mounts.enter)
+    (folder / "milterscope.yaml").write_text(json.dumps(SITE))
+    counted = counts_of(log, folder / "milterscope.yaml", "exim")
+    assert without_times(counted) == play.expected
+    assert "unparsed" not in lines_of(counted)
 
 
 def test_all_at_once(own_parts, play, request):

@@ -87,6 +87,53 @@ static void test_pause(void **state)
     assert_int_equal(pause_after(1000000, 1000, 20), 999);
 }
 
+/* What a run took is what its pause is reckoned by. */
+static void test_pause_after_a_run(void **state)
+{
+    enum { MANY = 3000 };
+    char name[32];
+    (void)state;
+    put_config("main.cf", "queue_directory = %s/q\n", spool);
+    configure(mta_kind_postfix, ".");
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "q/deferred/%X/1%05X", i % 16, i);
+        put_postfix(name, 1, 1, "");
+    }
+    struct queue_collector *self = opened();
+    settings.collector_queue_interval = 1;
+    const int64_t before = queue_time_now().cpu;
+    run(self, &failure); /* the other queues are not there */
+    const int64_t cpu = queue_time_now().cpu - before;
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), MANY);
+    assert_true(self->pause_ms * 1000 > cpu * 20); /* of 50: a slow disk makes it less */
+    free(self);
+}
+
+/* A run that has no time left shows what it has, and says that there is more. */
+static void test_run_runs_out(void **state)
+{
+    (void)state;
+    put_config("main.cf", "queue_directory = %s/q\n", spool);
+    configure(mta_kind_postfix, ".");
+    put_postfix("q/deferred/1/12345A", 1, 1, "");
+    put_postfix("q/deferred/1/12345B", 1, 1, "");
+    struct queue_collector *self = opened();
+    const struct queue_place *place = &self->places.list[5];
+    struct queue_time now = queue_time_now(), end = {now.wall + 10, now.cpu + 100000000};
+    assert_int_equal(place->queue, queue_deferred);
+    assert_true(scan_place(self, place, &(struct queue_time){now.wall + 100000000, end.cpu}, 1, &failure));
+    show(self, queue_deferred);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), 2);
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_deferred), 1);
+    while (queue_time_now().wall <= end.wall)
+        ;
+    assert_true(scan_place(self, place, &end, 1, &failure));
+    show(self, queue_deferred);
+    assert_int_equal(GAUGE_OF(queue_messages, queue_deferred), 2); /* of the first directory of the run */
+    assert_int_equal(GAUGE_OF(queue_scan_complete, queue_deferred), 0);
+    free(self);
+}
+
 /* Each place to come gets its part of the time that is left, and the last all of it. */
 static void test_shares(void **state)
 {
@@ -103,7 +150,8 @@ static void test_shares(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_room), TEST(test_nothing_in_a_part), TEST(test_no_time_to_find),
-                                       TEST(test_pause), TEST(test_shares)};
+    const struct CMUnitTest tests[] = {TEST(test_room),  TEST(test_nothing_in_a_part), TEST(test_no_time_to_find),
+                                       TEST(test_pause), TEST(test_pause_after_a_run), TEST(test_run_runs_out),
+                                       TEST(test_shares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
