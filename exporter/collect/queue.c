@@ -132,13 +132,16 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
     struct queue_bounds bounds = bounds_for(end, places_left);
     int64_t begin = queue_time_now().wall;
     bool complete = true;
-    self->sums[place->queue] = self->sums[place->apart] = (struct queue_sum){.messages = 0};
+    const enum label_queue parts[] = {place->queue, place->apart, place->lost};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        self->sums[parts[i]] = (struct queue_sum){.messages = 0};
     if (!queue_scan(place, &bounds, clock_us(CLOCK_REALTIME), self->sums, &complete, &one)) {
         enum queue_missing missing = errno == ENOENT || errno == ENOTDIR ? place->missing : queue_missing_fails;
         if (missing == queue_missing_says_nothing)
             return true;
         if (missing == queue_missing_fails) {
-            self->results[place->queue].failed = self->results[place->apart].failed = true;
+            for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+                self->results[parts[i]].failed = true;
             return failures_add(failure, &one);
         }
     }
@@ -146,6 +149,8 @@ static bool scan_place(struct queue_collector *self, const struct queue_place *p
     add_result(self, place, place->queue, micros, complete);
     if (place->apart != place->queue)
         add_result(self, place, place->apart, micros, complete);
+    if (place->lost != place->queue && place->lost != place->apart)
+        add_result(self, place, place->lost, micros, complete);
     uint64_t unreadable = self->sums[place->queue].unreadable;
     if (unreadable == 0)
         return true;

@@ -119,6 +119,7 @@ static void add_postfix_queues(const char *directory, struct queue_places *place
         struct queue_place place = {.format = &queue_format_postfix,
                                     .queue = queues[i].queue,
                                     .apart = queues[i].queue,
+                                    .lost = queues[i].queue,
                                     .shows_tried = queues[i].queue == queue_deferred};
         if (snprintf(path, sizeof path, "%s/%s", directory, queues[i].name) < (int)sizeof path)
             add(places, place, path);
@@ -147,6 +148,7 @@ static void add_sendmail_queue(struct queue_places *places, enum label_queue que
     struct queue_place place = {.format = &queue_format_sendmail,
                                 .queue = queue,
                                 .apart = queue_quarantined,
+                                .lost = queue_corrupt,
                                 .missing =
                                     queue == queue_clientmqueue ? queue_missing_says_nothing : queue_missing_fails,
                                 .shows_tried = true};
@@ -202,8 +204,11 @@ static bool add_sendmail(const struct settings *settings, struct queue_places *p
 /* Debian's configuration does not name the spool directory: it is compiled in. */
 static bool add_exim(const struct settings *settings, struct queue_places *places, struct failure *failure)
 {
-    struct queue_place place = {
-        .format = &queue_format_exim, .queue = queue_input, .apart = queue_frozen, .shows_tried = true};
+    struct queue_place place = {.format = &queue_format_exim,
+                                .queue = queue_input,
+                                .apart = queue_frozen,
+                                .lost = queue_input,
+                                .shows_tried = true};
     char directory[QUEUE_PATH_BYTES], path[QUEUE_PATH_BYTES];
     strcpy(directory, access("/var/spool/exim4", F_OK) == 0 ? "/var/spool/exim4" : "/var/spool/exim");
     struct mta_text text = mta_read_exim(settings);
@@ -236,6 +241,7 @@ static void add_own(const struct own_queues *queues, struct queue_places *places
         struct queue_place place = {.format = formats[queue->format],
                                     .queue = label,
                                     .apart = label,
+                                    .lost = queue->format == queue_form_sendmail ? queue_corrupt : label,
                                     .is_own = true,
                                     .shows_tried = queue->format != queue_form_postfix || is_deferred};
         add(places, place, path);

@@ -91,7 +91,8 @@ static enum label_age age_class(int64_t age)
 
 static void add(struct scan *scan, const struct queue_message *message)
 {
-    struct queue_sum *sum = &scan->sums[message->apart ? scan->place->apart : scan->place->queue];
+    const struct queue_place *place = scan->place;
+    struct queue_sum *sum = &scan->sums[message->lost ? place->lost : message->apart ? place->apart : place->queue];
     int64_t age = message->arrived < scan->now ? scan->now - message->arrived : 0;
     sum->messages++;
     sum->bytes += message->bytes > 0 ? (uint64_t)message->bytes : 0;

@@ -34,6 +34,7 @@ struct queue_message {
     bool tried; /* delivery failed at least once */
     bool null_sender;
     bool apart; /* quarantined, frozen */
+    bool lost;  /* given up by the MTA, which cannot read it */
 };
 
 /* How the files of an MTA are read. */
@@ -53,8 +54,9 @@ enum queue_missing { queue_missing_fails, queue_missing_says_nothing, queue_miss
 /* A directory with messages. */
 struct queue_place {
     const struct queue_format *format;
-    enum label_queue queue; /* as what its messages are counted, and */
-    enum label_queue apart; /* those that are quarantined or frozen */
+    enum label_queue queue; /* as what its messages are counted, */
+    enum label_queue apart; /* those that are quarantined or frozen, and */
+    enum label_queue lost;  /* those that are lost */
     bool is_own;            /* the operator's */
     enum queue_missing missing;
     bool shows_tried; /* whether a message was tried can be told */

@@ -1,12 +1,12 @@
-/* Queue files of sendmail: qf holds the envelope, a line for each thing, df the body; hf is a qf that is quarantined. (Qf is one that
- * sendmail has given up and does not look at any more: not counted.) A queue may have them in the directories qf and df. */
+/* Queue files of sendmail: qf holds the envelope, a line for each thing, df the body; hf is a qf that is quarantined, Qf one that
+ * sendmail could not read, and does not look at any more. A queue may have them in the directories qf and df. */
 #include "exporter/collect/queue_scan.h"
 
 #include <string.h>
 
 static bool is_message(const char *name)
 {
-    return (name[0] == 'q' || name[0] == 'h') && name[1] == 'f' && name[2] != '\0';
+    return name[0] != '\0' && strchr("qhQ", name[0]) != NULL && name[1] == 'f' && name[2] != '\0';
 }
 
 /* sendmail itself looks into qf alone; an operator's queue may be one of several, as sendmail is told with an asterisk. */
@@ -35,6 +35,7 @@ static bool read_file(const struct queue_file *file, struct queue_message *messa
     if (file->length == 0)
         return false; /* made to have the name, and locked: the message is just coming in */
     message->apart = file->name[0] == 'h';
+    message->lost = file->name[0] == 'Q';
     for (const char *line = file->head; *line != '\0';) {
         size_t length = strcspn(line, "\n");
         if (*line == 'R' || *line == 'H')

@@ -115,8 +115,20 @@ def test_queues(mta, milterscope):
     assert seen["null_sender_messages", "mqueue"] == 1
     check(seen, "mqueue", in_seconds(mta, waiting), tried=left)
     check(seen, "quarantined", in_seconds(mta, waiting), tried=len(FOLDERS))
-    assert seen.queues == {"mqueue", "quarantined", "waits"}  # the queue of submissions is not where submit.cf has it
-    assert seen["messages", "waits"] == 0
+    # The queue of submissions is not where submit.cf has it.
+    assert seen.queues == {"mqueue", "quarantined", "corrupt", "waits"}
+    assert (seen["messages", "waits"], seen["messages", "corrupt"]) == (0, 0)
+
+
+def test_lost(mta, milterscope):
+    """An envelope that sendmail cannot read it puts aside, and looks at it no more."""
+    (name,) = submit(mta, "bob@example.test")
+    before = wait_pass(milterscope, "mqueue")["messages", "mqueue"]
+    envelope(mta, name).write_text("\x01 this is no line of an envelope\n")
+    run_in(mta, f"-qI{name[2:]}")
+    wait_until(lambda: envelopes(mta, "Q") == [f"Q{name[1:]}"], lambda: f"{name} is lost; there are {envelopes(mta, 'qhQ')}")
+    seen = wait_pass(milterscope, "mqueue")
+    assert (seen["messages", "mqueue"], seen["messages", "corrupt"]) == (before - 1, 1)
 
 
 def run_in(mta, *words):

@@ -6,12 +6,22 @@
 #define SECOND INT64_C(1000000)
 static const int64_t now = 1700000000 * SECOND;
 
-static const struct queue_place mqueue = {
-    .format = &queue_format_sendmail, .queue = queue_mqueue, .apart = queue_quarantined, .shows_tried = true};
-static const struct queue_place own = {
-    .format = &queue_format_sendmail, .queue = queue_own_0, .apart = queue_own_0, .is_own = true, .shows_tried = true};
-static const struct queue_place input = {
-    .format = &queue_format_exim, .queue = queue_input, .apart = queue_frozen, .shows_tried = true};
+static const struct queue_place mqueue = {.format = &queue_format_sendmail,
+                                          .queue = queue_mqueue,
+                                          .apart = queue_quarantined,
+                                          .lost = queue_corrupt,
+                                          .shows_tried = true};
+static const struct queue_place own = {.format = &queue_format_sendmail,
+                                       .queue = queue_own_0,
+                                       .apart = queue_own_0,
+                                       .lost = queue_corrupt,
+                                       .is_own = true,
+                                       .shows_tried = true};
+static const struct queue_place input = {.format = &queue_format_exim,
+                                         .queue = queue_input,
+                                         .apart = queue_frozen,
+                                         .lost = queue_input,
+                                         .shows_tried = true};
 
 static struct pass pass_over(struct queue_place place, const char *directory)
 {
@@ -41,6 +51,8 @@ static void test_sendmail(void **state)
     put_sendmail("mqueue/qf5AK100000003", 90000, 1, "");
     put_sendmail("mqueue/hf5AK100000004", 5000, 0, "a@ext.test");
     put_sendmail("mqueue/Qf5AK100000005", 5000, 9, "<>"); /* lost */
+    spool_put_text("mqueue/Qf5AK100000009", "no envelope \x01");
+    spool_put_text("mqueue/df5AK100000009", "012");
     put_sendmail("mqueue/tf5AK100000006", 5000, 9, "<>"); /* being written */
     put_sendmail("mqueue/xf5AK100000006", 5000, 9, "<>");
     put_sendmail("mqueue/qf", 5000, 9, "<>");
@@ -50,7 +62,8 @@ static void test_sendmail(void **state)
     spool_put_text("mqueue/df5AK100000004", "0123456");
     put_sendmail("mqueue/old/qf5AK100000008", 5000, 9, "<>"); /* not of this queue */
     struct pass pass = pass_over(mqueue, "mqueue");
-    const struct queue_sum *sum = &pass.sums[queue_mqueue], *apart = &pass.sums[queue_quarantined];
+    const struct queue_sum *sum = &pass.sums[queue_mqueue], *apart = &pass.sums[queue_quarantined],
+                           *lost = &pass.sums[queue_corrupt];
     assert_int_equal(sum->messages, 3);
     assert_int_equal(sum->tried, 2);
     assert_int_equal(sum->null_sender, 2);
@@ -63,6 +76,8 @@ static void test_sendmail(void **state)
     assert_int_equal(apart->tried, 0);
     assert_int_equal(apart->bytes, 7);
     assert_int_equal(apart->oldest, 5000 * SECOND);
+    assert_int_equal(lost->messages, 2);
+    assert_int_equal(lost->bytes, 3);
 }
 
 /* Envelopes and bodies in directories of their own; an operator's queue may be several directories. */

@@ -13,7 +13,7 @@ static const int64_t now = 1700000000 * SECOND;
 
 static struct queue_place place_of(enum label_queue queue)
 {
-    return (struct queue_place){.format = &queue_format_postfix, .queue = queue, .apart = queue};
+    return (struct queue_place){.format = &queue_format_postfix, .queue = queue, .apart = queue, .lost = queue};
 }
 
 static struct pass pass_over(const char *directory, enum label_queue queue)
