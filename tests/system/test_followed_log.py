@@ -312,7 +312,7 @@ def test_truncated(own_parts, seed):
         os.truncate(site.log.path, 0)
     site.log.write(b"".join(random.choices(LINES, k=100)))
     check_whole(site)
-    assert collector.logs()[0].read_text().count(f"{site.log.path} as it was read last is not there any more") == 3
+    assert collector.logs()[0].read_text().count(f"{site.log.path} as it was read last is not to be had any more") == 3
 
 
 @pytest.mark.parametrize("privacy", [False, True])
