@@ -236,6 +236,13 @@ static enum rotation look_around(struct log_file *self, struct log_entry *entry)
 
 /* ---- the source ---- */
 
+static void cannot_read(const char *path, int error, struct failure *failure)
+{
+    const bool is_closed = error == EACCES || error == EPERM;
+    fail(failure, is_closed ? EX_NOPERM : EX_NOINPUT, "the log %s cannot be read: %s%s", path, strerror(error),
+         is_closed ? "; milterscope-collector is to be in the file's group, or to have CAP_DAC_READ_SEARCH" : "");
+}
+
 /* One that is not there is waited for; so is one in which nothing is. */
 static enum log_next no_file(const struct log_file *self, struct failure *failure)
 {
@@ -244,8 +251,7 @@ static enum log_next no_file(const struct log_file *self, struct failure *failur
         close(fd);
     if (fd >= 0 || errno == ENOENT)
         return log_next_none;
-    fail(failure, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "the log %s cannot be read: %s", self->path,
-         strerror(errno));
+    cannot_read(self->path, errno, failure);
     return log_next_failed;
 }
 
@@ -321,7 +327,7 @@ struct log_source *log_file_open(const char *path, const char *text, struct fail
     if (!goes_on)
         self->position = (struct log_position){.modified_ns = now_ns()};
     if (!goes_on && (text == NULL || *text != '\0') && !begin_at_end(self)) {
-        fail(failure, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "the log %s cannot be read: %s", path, strerror(errno));
+        cannot_read(path, errno, failure);
         free(self);
         return NULL;
     }

@@ -154,11 +154,12 @@ static void look_at_file(struct scan *scan, int directory, const char *name)
 
 static bool cannot_read(struct scan *scan, int error)
 {
-    const char *advice = error == EACCES || error == EPERM
-                             ? "; milterscope-collector is to run as root or with CAP_DAC_READ_SEARCH"
-                             : "; mta.config says where the mail server's configuration is";
-    fail(scan->failure, error == EACCES || error == EPERM ? EX_NOPERM : EX_OSFILE, "queue %s cannot be read: %s%s",
-         scan->place->directory, strerror(error), scan->place->is_own ? "; see collector.queues" : advice);
+    const bool is_closed = error == EACCES || error == EPERM;
+    const char *advice = is_closed             ? "; milterscope-collector is to run as root or with CAP_DAC_READ_SEARCH"
+                         : scan->place->is_own ? "; see collector.queues"
+                                               : "; mta.config says where the mail server's configuration is";
+    fail(scan->failure, is_closed ? EX_NOPERM : EX_OSFILE, "queue %s cannot be read: %s%s", scan->place->directory,
+         strerror(error), advice);
     errno = error;
     return false;
 }
