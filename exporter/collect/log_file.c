@@ -69,13 +69,17 @@ static bool resume(struct log_file *self)
 {
     struct stat status;
     int fd = is_blank(self) ? -1 : log_position_open(&self->position, self->path);
-    if (fd < 0) {
+    if (fd <
+        0) { /* the position stays until there is something else: the file may only be closed to us, or away for a while */
+        const struct log_position after = {.modified_ns = self->position.modified_ns};
+        int next = log_position_open_next(&after, self->path);
+        if (next < 0)
+            return false;
         if (!is_blank(self))
             log_warning("log: %s as it was read last is not to be had any more, cut, compressed or removed; lines that "
                         "were written to it since, if any, are not counted",
                         self->path);
-        self->position = (struct log_position){.modified_ns = self->position.modified_ns};
-        return begin_file(self, log_position_open_next(&self->position, self->path));
+        return begin_file(self, next);
     }
     use_file(self, fd);
     if (fstat(fd, &status) == 0)
@@ -286,8 +290,10 @@ static enum log_next next(struct log_source *source, struct log_entry *entry, st
         if (!is_same(self))
             return log_next_busy;
         enum rotation rotation = look_around(self, entry);
-        if (rotation != rotation_read_on)
-            return rotation == rotation_last_line ? log_next_entry : log_next_none;
+        if (rotation == rotation_last_line)
+            return log_next_entry;
+        if (rotation == rotation_none) /* what comes next may be closed to us */
+            return was_renamed(self) ? no_file(self, failure) : log_next_none;
     }
     return log_next_busy;
 }

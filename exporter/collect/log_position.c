@@ -204,6 +204,8 @@ int log_position_open(const struct log_position *position, const char *path)
 {
     struct choice choice = {.position = position, .is_better = is_ours, .kept = -1};
     consider_all(&choice, path);
+    if (choice.kept < 0) /* of a folder that may be searched and not be read */
+        consider(&choice, AT_FDCWD, path);
     return choice.kept;
 }
 

@@ -202,6 +202,93 @@ static void test_nuls(void **state)
     expect_nothing();
 }
 
+/* Opens the log and reads it as somebody to whom it may be closed, which it never is to root. */
+static enum log_next take_as_nobody(struct log_entry *entry)
+{
+    const uid_t root = geteuid();
+    enum { NOBODY = 65534 };
+    if (root == 0)
+        assert_int_equal(chmod(stage.folder, 0755) + seteuid(NOBODY), 0);
+    if (source == NULL)
+        open_at(position);
+    enum log_next got = take(entry);
+    assert_int_equal(seteuid(root), 0);
+    return got;
+}
+
+static void expect_closed(void)
+{
+    struct log_entry entry;
+    stage.failure.status = EX_OK;
+    assert_int_equal(take_as_nobody(&entry), log_next_failed);
+    assert_int_equal(stage.failure.status, EX_NOPERM);
+    kill_reader();
+}
+
+static void expect_line_as_nobody(const char *expected)
+{
+    struct log_entry entry;
+    assert_int_equal(take_as_nobody(&entry), log_next_entry);
+    assert_string_equal(entry.text, expected);
+    assert_int_equal(take_as_nobody(&entry), log_next_none);
+    kill_reader();
+}
+
+/* What is closed for a while, or not there, is gone on with where it was read last: nothing is lost, and nothing is read again. */
+static void test_closed_for_a_while(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("log", 0755), 0);
+    snprintf(path, sizeof path, "%s/log/mail.log", stage.folder);
+    append("log/mail.log", "1\n");
+    open_at(NULL);
+    append("log/mail.log", "2\n");
+    expect_lines("2");
+    kill_reader();
+    append("log/mail.log", "3\n");
+    chmod("log/mail.log", 0);
+    expect_closed();
+    chmod("log/mail.log", 0644);
+    expect_line_as_nobody("3");
+    append("log/mail.log", "4\n");
+    chmod("log", 0);
+    expect_closed();
+    chmod("log", 0711); /* may be searched, and not be listed */
+    expect_line_as_nobody("4");
+    append("log/mail.log", "5\n");
+    expect_line_as_nobody("5");
+    chmod("log", 0755);
+    rename("log", "away");
+    open_at(position);
+    expect_nothing();
+    kill_reader();
+    rename("away", "log");
+    append("log/mail.log", "6\n");
+    expect_line_as_nobody("6");
+}
+
+/* The file that a rotation has made is not ours to read: that is said, and is no quiet log. */
+static void test_next_is_closed(void **state)
+{
+    (void)state;
+    append("mail.log", "1\n");
+    open_at(NULL);
+    append("mail.log", "2\n");
+    expect_lines("2");
+    kill_reader();
+    rename("mail.log", "mail.log.1");
+    tick();
+    append("mail.log", "3\n");
+    chmod("mail.log", 0);
+    append("mail.log.1", "late\n");
+    struct log_entry entry;
+    assert_int_equal(take_as_nobody(&entry), log_next_entry);
+    assert_string_equal(entry.text, "late");
+    expect_closed();
+    chmod("mail.log", 0644);
+    expect_line_as_nobody("3");
+}
+
 static void test_unreadable(void **state)
 {
     struct log_entry entry;
@@ -644,6 +731,8 @@ int main(void)
         TEST(test_long_lines),
         TEST(test_nuls),
         TEST(test_unreadable),
+        TEST(test_closed_for_a_while),
+        TEST(test_next_is_closed),
         TEST(test_rename),
         TEST(test_renamed_while_away),
         TEST(test_dates),
