@@ -41,7 +41,14 @@ static const char *read_listeners(const struct option *option, const char *text,
     long port = digits > 0 && digits < 6 && colon[1 + digits] == '\0' ? strtol(colon + 1, NULL, 10) : 0;
     if (port < 1 || port > 65535)
         return "the port is not a number from 1 to 65535";
-    listeners->list[listeners->count++].port = (uint16_t)port;
+    const uint32_t added = listeners->count;
+    listeners->list[added].port = (uint16_t)port;
+    for (uint32_t i = 0; i < added; i++) {
+        const uint8_t *address = listeners->list[i].address.address;
+        if (listeners->list[i].port == port && memcmp(address, listeners->list[added].address.address, 16) == 0)
+            return "stands there twice";
+    }
+    listeners->count++;
     return NULL;
 }
 

@@ -4,6 +4,7 @@
 #include "conf/lib/log.h"
 #include "exporter/collect/clock.h"
 #include "exporter/collect/failed_sets.h"
+#include "exporter/collect/failures.h"
 #include "exporter/collect/log_place.h"
 #include "exporter/collect/saved_file.h"
 
@@ -131,7 +132,17 @@ static void tell_unparsed(struct delivery_log *self)
     free(text);
 }
 
-/* One that failed is tried again, and is a failure until then. */
+/* What was counted is seen from now on. */
+static bool commit(struct delivery_log *self, struct failure *failure)
+{
+    struct failure one;
+    if (!self->uncommitted)
+        return true;
+    self->uncommitted = !log_store_commit(store, self->tally, &one);
+    return !self->uncommitted || fail(failure, EX_IOERR, "%s; what the log says is not shown until it can", one.text);
+}
+
+/* To the disk. One that failed is tried again, and is a failure until then. */
 static bool save(struct delivery_log *self, struct failure *failure)
 {
     struct failure *last = &self->save_failure;
@@ -175,14 +186,16 @@ static bool run(void *context, struct failure *failure)
     self->counter.clock.now_us = clock_us(CLOCK_REALTIME);
     failed_sets_tick(self->counter.counting.failed, self->counter.clock.now_us);
     uint64_t lines = read_lines(self);
-    bool good = judge_places(self, failure);
-    if (self->uncommitted && log_store_commit(store, self->tally, failure))
-        self->uncommitted = false;
+    struct failure one;
+    failure->status = EX_OK;
+    bool read = judge_places(self, &one) || failures_add(failure, &one);
+    bool committed = commit(self, &one) || failures_add(failure, &one);
     show_parts(self, self->is_read); /* not before the position is kept */
     hand_over(self, false);
     show_lag(self, lines);
     tell_unparsed(self);
-    return save(self, failure) && good && !self->uncommitted;
+    bool saved = save(self, &one) || failures_add(failure, &one);
+    return read && committed && saved;
 }
 
 static bool has_place(const void *context, const char *name)

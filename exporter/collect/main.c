@@ -175,6 +175,10 @@ int main(int argc, char **argv)
     log_open(program, (enum log_level)self.settings.log_level, (enum log_target)self.settings.log_target);
     if (log != NULL)
         return print_log(log, mta);
+    if (mta != NULL) {
+        log_error("--mta is only for --read-log; what the server's MTA is says mta.kind of the configuration");
+        return EX_USAGE;
+    }
     signals_block(&signals);
     if (!start(&failure)) {
         log_error("%s", failure.text);

@@ -40,8 +40,11 @@ bool saved_file_write(const char *directory, const char *name, const struct iove
     if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path ||
         snprintf(fresh, sizeof fresh, "%s/%s.new", directory, name) >= (int)sizeof fresh)
         return fail(failure, EX_CANTCREAT, "%s is too long", directory);
-    if (!write_file(fresh, parts, count, to_disk) || rename(fresh, path) != 0)
-        return fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+    if (!write_file(fresh, parts, count, to_disk) || rename(fresh, path) != 0) {
+        fail(failure, EX_IOERR, "%s cannot be written: %s", path, strerror(errno));
+        unlink(fresh); /* what there is of it takes room that may be all that is missing */
+        return false;
+    }
     if (to_disk)
         sync_directory(directory);
     return true;

@@ -28,7 +28,7 @@ struct facts {
     bool has_tally, tally_lives;
     char tally_id[TALLY_ID_BYTES];
     struct snapshot tally;
-    bool has_node;
+    bool has_node, node_lives;
     char node_id[TALLY_ID_BYTES];
     struct snapshot node;
     const struct instance *instance; /* NULL: Redis is not well, or holds nothing of ours */
@@ -61,6 +61,7 @@ static void gather(const struct reading *reading, struct facts *facts)
     facts->has_tally = read_tally(reading->tally, facts->tally_id, &facts->tally);
     facts->tally_lives = facts->has_tally && tally_view_alive(reading->tally);
     facts->has_node = read_tally(reading->node, facts->node_id, &facts->node);
+    facts->node_lives = facts->has_node && tally_view_alive(reading->node);
     if (reading->redis_well && reading->instance.known &&
         (!facts->has_tally || strcmp(reading->instance.id, facts->tally_id) == 0))
         facts->instance = &reading->instance;
@@ -154,11 +155,26 @@ __attribute__((format(printf, 2, 3))) static void add_trouble(struct view *view,
     va_end(arguments);
 }
 
+/* What the collector of this host has to say, where there has been one since the boot. */
+static void describe_node(const struct facts *facts, struct view *view)
+{
+    const char *const *names = catalogue[metric_collector_success].labels[0]->values;
+    if (facts->has_node && !facts->node_lives)
+        add_trouble(view, "milterscope-collector does not run on this host");
+    for (unsigned i = 0; facts->node_lives && i < collector_COUNT; i++) {
+        if (facts->node.gauges[(unsigned)gauge_collector_success + i] == 0)
+            add_trouble(view, "the collector fails at %s, and its log says why", names[i]);
+    }
+}
+
 static void describe(const struct source *source, const struct reading *reading, const struct facts *facts,
                      bool from_redis, struct view *view)
 {
-    view->ready = facts->has_tally || facts->instance != NULL;
-    view->from = from_redis ? "Redis" : facts->has_tally ? "the tally of this host" : "nothing";
+    view->ready = facts->has_tally || facts->has_node || facts->instance != NULL;
+    view->from = from_redis         ? "Redis"
+                 : facts->has_tally ? "the tally of this host"
+                 : facts->has_node  ? "the collector of this host alone"
+                                    : "nothing";
     view->trouble[0] = '\0';
     if (!reading->complete)
         add_trouble(view, "starting");
@@ -176,6 +192,7 @@ static void describe(const struct source *source, const struct reading *reading,
         add_trouble(view, "milterscope does not run on this host");
     if (facts->has_tally && !facts->tally.has_totals)
         add_trouble(view, "totals are absent until the tally has been settled with Redis");
+    describe_node(facts, view);
 }
 
 static void read_node(struct source *source, const struct reading *reading, struct view *view)

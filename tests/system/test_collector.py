@@ -6,14 +6,17 @@ import signal
 import subprocess
 
 import pytest
+from exporter import ask
 from kit.metrics import number
 from kit.programs import Collector, Exporter, Milterscope
 from kit.servers import Redis
 from kit.wait import GENEROUS, wait_until
 from scope import site_in
+from truth import metric
 
 NOTICES = "milterscope_bounces_sent_total"
 RUNS = 'milterscope_build_info{program="collector",version="0.1.0"}'
+AWAY = "milterscope-collector does not run on this host"
 RELOADED = 'milterscope_config_last_reload_successful{program="collector"}'
 LOG = "log.json"  # what it counted, and up to where it read
 BEFORE = {"id": "00000000000000070000000000000009", "boot": "another", "clean": True, "positions": {}, "totals": {NOTICES: 7}}
@@ -96,9 +99,39 @@ def test_kill(node):
     node.collector.process.popen.wait()
     wait_shown(node, notices=7, runs=None)
     wait_in_redis(node, notices="7", runs=None, id=BEFORE["id"])
+    for path in ("/", "/readyz"):
+        assert AWAY in ask(node.exporter, "GET", path).content.decode()
     node.collector.start()
     wait_shown(node, notices=7, runs=1)
     wait_in_redis(node, id=BEFORE["id"])
+    assert AWAY not in ask(node.exporter, "GET", "/readyz").content.decode()
+
+
+def test_failing(node):
+    """What a collector cannot look at is named on the page, as long as it cannot."""
+    sound = node.file.read_text()
+    log = node.folder.disk / "closed.log"
+    log.mkdir()
+    words = "the collector fails at log, and its log says why"
+    ready = lambda: ask(node.exporter, "GET", "/readyz").content.decode()  # noqa: E731
+    node.write(collector={"logs": [str(log)]})
+    node.collector.process.send(signal.SIGUSR1)
+    wait_until(lambda: words in ready(), ready)
+    assert words in ask(node.exporter, "GET", "/").content.decode()
+    node.file.write_text(sound)
+    node.collector.process.send(signal.SIGUSR1)
+    wait_until(lambda: words not in ready(), ready)
+
+
+def test_alone(own_parts):
+    """A host with a collector and an exporter has something to show."""
+    site = site_in(own_parts, "alone")
+    exporter = own_parts.start(Exporter(site))
+    assert ask(exporter, "GET", "/readyz").status == 503
+    own_parts.start(Collector(site))
+    wait_until(lambda: ask(exporter, "GET", "/readyz").status == 200, "the exporter is ready")
+    assert "from the collector of this host alone." in ask(exporter, "GET", "/").content.decode()
+    assert metric("load1") in exporter.metrics().values
 
 
 def test_stop(node):

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 from delivered import counts_of, lines_of, read_log, without_times
-from kit.place import TOP, Folder
+from kit.place import TOP, Folder, program
+from kit.wait import GENEROUS
 
 LOGS = sorted((TOP / "tests/data").glob("*-*.log"))  # MTA-VERSION
 POSTFIX = TOP / "tests/data/postfix-3.7.log"
@@ -98,6 +99,13 @@ def test_lines_of_any_length(folder):
         counts = read(folder, long)
         assert lines_of(counts)["unparsed"] == 3, length
         assert without_times(counts) == {series: 2 * value for series, value in written(POSTFIX).items()}
+
+
+def test_kind_without_a_log(folder):
+    """Is no daemon."""
+    command = [program("milterscope-collector"), "-c", folder / "site.yaml", "--mta", "postfix"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GENEROUS)
+    assert done.returncode == 64 and "--read-log" in done.stderr
 
 
 def test_what_cannot_be_read(folder):

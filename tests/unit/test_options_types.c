@@ -252,6 +252,7 @@ static const struct {
     {"milter.reinjection", "127.0.0.1:65536", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
     {"milter.reinjection", "\"127.0.0.1:\"", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
     {"milter.reinjection", "127.0.0.1:25x", EXPECT_LISTENERS(" (the port is not a number from 1 to 65535)")},
+    {"mta.listeners", "[\"[::1]:25\", \"[0::1]:25\"]", EXPECT_LISTENERS(" (stands there twice)")},
     {"spam.scanner", "amavis", EXPECT("", "milter, reinjection, log or none")},
     {"spam.authserv_ids", "\"\"", EXPECT("", "names such as mx.example.org, 255 bytes at most")},
     {"spam.authserv_ids", "a b", EXPECT("", "names such as mx.example.org, 255 bytes at most")},
@@ -413,8 +414,7 @@ static void test_lengths(void **state)
     static const struct {
         const char *section, *element;
         int most;
-    } lists[] = {{"milter: {reinjection: [", "1.2.3.4:5, ", LISTENERS_MAX},
-                 {"spam: {headers: [", "{name: X, spam: x}, ", SPAM_HEADERS_OWN_MAX},
+    } lists[] = {{"spam: {headers: [", "{name: X, spam: x}, ", SPAM_HEADERS_OWN_MAX},
                  {"spam: {authserv_ids: [", "x, ", AUTHSERV_IDS_MAX},
                  {"{reject_texts: [", "{class: spam, text: abcd}, ", REJECT_TEXTS_OWN_MAX}};
     for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
@@ -430,16 +430,30 @@ static void test_lengths(void **state)
                 assert_non_null(strstr(said, "more than "));
         }
     }
-    for (int count = SETTINGS_LISTEN_MAX; count <= SETTINGS_LISTEN_MAX + 1; count++) {
-        char *end = stpcpy(text, "exporter: {listen: [");
-        for (int i = 0; i < count; i++)
-            end += sprintf(end, "127.0.0.1:%d, ", i + 1);
-        strcpy(end, "]}");
-        const char *said = options_try(text, &settings);
-        if (count == SETTINGS_LISTEN_MAX)
-            assert_string_equal(said, "");
-        else
-            assert_non_null(strstr(said, "\"127.0.0.1:17\" is wrong (more than 16 addresses)"));
+}
+
+static void test_limits_of_addresses(void **state)
+{
+    static const struct {
+        const char *section, *wrong;
+    } lists[] = {{"exporter: {listen: [", "\"127.0.0.1:17\" is wrong (more than 16 addresses)"},
+                 {"mta: {listeners: [", "\"127.0.0.1:17\" is wrong (more than 16 listeners)"},
+                 {"milter: {reinjection: [", "\"127.0.0.1:17\" is wrong (more than 16 listeners)"}};
+    static struct settings settings;
+    char text[1024];
+    (void)state;
+    for (size_t list = 0; list < sizeof lists / sizeof lists[0]; list++) {
+        for (int count = 16; count <= 17; count++) {
+            char *end = stpcpy(text, lists[list].section);
+            for (int i = 0; i < count; i++)
+                end += sprintf(end, "127.0.0.1:%d, ", i + 1);
+            strcpy(end, "]}");
+            const char *said = options_try(text, &settings);
+            if (count == 16)
+                assert_string_equal(said, "");
+            else
+                assert_non_null(strstr(said, lists[list].wrong));
+        }
     }
 }
 
@@ -539,7 +553,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),          cmocka_unit_test(test_wrong), cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_print_and_read), cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_print_and_read), cmocka_unit_test(test_keep),  cmocka_unit_test(test_limits_of_addresses),
     };
     return cmocka_run_group_tests(tests, options_set_up, options_tear_down);
 }
