@@ -7,9 +7,11 @@ import re
 import pytest
 from kit.exim import Exim
 from kit.programs import Collector, Milterscope
+from kit.wait import wait_until
 from mail import Session
 from queued import Waiting, check, wait_pass
 from scope import site_in
+from truth import metric
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the spool of an Exim is closed to others")
 
@@ -41,7 +43,8 @@ def exim(parts):
 @pytest.fixture(scope="module")
 def milterscope(parts, exim):
     """With a collector."""
-    site = site_in(parts, "node", mta={"kind": "exim", "config": str(exim.folder / "etc/exim.conf")})
+    mta = {"kind": "exim", "config": str(exim.folder / "etc/exim.conf"), "listeners": ["%s:%d" % exim.address]}
+    site = site_in(parts, "node", mta=mta)
     site.write(collector={"queue_interval": 1})
     milterscope = parts.start(Milterscope(site))
     parts.start(Collector(site))
@@ -88,6 +91,14 @@ def test_queues(exim, milterscope):
     assert seen.queues == {"input", "frozen"}
     check(seen, "input", mine, tried=3)
     check(seen, "frozen", mine, tried=0)
+
+
+def test_greets(exim, milterscope):
+    """The check of its listener; it ends with QUIT, else Exim would speak of it."""
+    series = metric("mta_up", listener="%s:%d" % exim.address)
+    wait_until(lambda: milterscope.dump().values.get(series) == 1, "Exim greets the collector")
+    log = exim.log().read_text()
+    assert not re.search("disconnection|connection lost|syntax or protocol", log), log
 
 
 def test_empty(exim, milterscope):
