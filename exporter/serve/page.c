@@ -190,7 +190,7 @@ void page_write(FILE *out, const char *instance, const struct view *view, struct
     page_write_text(out, title);
     fprintf(out, "</title>\n<style>%s</style>\n<h1>milterscope: ", style);
     page_write_text(out, title);
-    fprintf(out, "</h1>\n<p>What %s, seen from inside the SMTP conversation.</p>\n",
+    fprintf(out, "</h1>\n<p>What %s, seen from inside the SMTP conversation, and beside it.</p>\n",
             view->is_fleet ? "these mail servers do" : "this mail server does");
     write_state(out, view);
     if (view->fleet != NULL)
