@@ -34,15 +34,19 @@ static const char *read_destinations(const struct option *option, const char *te
     int port = take_port(name);
     if (port < 0)
         return "the port is not a number from 1 to 65535";
+    if (strchr(name, '*') != NULL)
+        return "there are no patterns; a point at the beginning stands for all below, as in .example.org";
     size_t length = strlen(name);
     if (name[0] == '[' && length > 2 && name[length - 1] == ']') {
         name[length - 1] = '\0';
         memmove(name, name + 1, length - 1);
     }
-    bool is_network = network_parse(name, &destinations->list[destinations->count].network) == NULL;
-    if (!is_network &&
-        (name[0] == '\0' || strpbrk(name, " @[]<>") != NULL || strspn(name, "0123456789.:/") == strlen(name)))
+    const char *wrong = network_parse(name, &destinations->list[destinations->count].network);
+    bool is_network = wrong == NULL;
+    if (!is_network && (name[0] == '\0' || strpbrk(name, " @[]<>") != NULL))
         return "";
+    if (!is_network && strspn(name, "0123456789.:/") == strlen(name))
+        return wrong;
     destinations->list[destinations->count].port = (uint16_t)port;
     destinations->list[destinations->count].is_network = is_network;
     destinations->count++;

@@ -127,6 +127,8 @@ static int print_log(const char *log, const char *mta)
         log_error("%s", failure.text);
         return failure.status;
     }
+    if (snapshot.totals[SERIES_1(log_lines_total, line_used)] == 0)
+        log_warning("%s: there is no line in it that says something of %s", log, mta);
     exposition_write(stdout, exposition_text, &(struct exposition_part){NULL, &snapshot}, 1);
     if (fflush(stdout) == 0)
         return EX_OK;

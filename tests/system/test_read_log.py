@@ -101,6 +101,14 @@ def test_lines_of_any_length(folder):
         assert without_times(counts) == {series: 2 * value for series, value in written(POSTFIX).items()}
 
 
+def test_kind_of_another(folder):
+    """What the log says is nothing then, and that is said."""
+    for kind in ("postfix", "exim"):
+        command = read_log(POSTFIX, folder / "site.yaml", kind)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ("no line in it that says something of exim" in done.stderr) == (kind == "exim")
+
+
 def test_kind_without_a_log(folder):
     """Is no daemon."""
     command = [program("milterscope-collector"), "-c", folder / "site.yaml", "--mta", "postfix"]

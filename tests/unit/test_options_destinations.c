@@ -62,15 +62,17 @@ static void test_wrong(void **state)
         {"''", "\" is wrong: " EXPECT},
         {"a b", "\" is wrong: " EXPECT},
         {"joe@example.org", "\" is wrong: " EXPECT},
-        {"10.0.0.1/8", "\" is wrong: " EXPECT},
-        {"10.0.0.256", "\" is wrong: " EXPECT},
+        {"10.0.0.1/8", "\" is wrong (the address has bits set beyond the prefix): " EXPECT},
+        {"10.0.0.256", "\" is wrong (not an address): " EXPECT},
+        {"'*.example.org'", "stands for all below, as in .example.org): " EXPECT},
         {"'[::1'", "\" is wrong: " EXPECT},
         {"'[]:1'", "\" is wrong: " EXPECT},
         {"'[]'", "\" is wrong: " EXPECT},
         {"\"a\\nb\"", "(holds a control character): " EXPECT},
         {"\"a\\0b\"", "holds a NUL"},
         {"{a: b}", "needs a value: domains"},
-        {"[1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, d, e, f, g, h]", "is wrong: " EXPECT}, /* numbers are no names */
+        {"[1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, d, e, f, g, h]",
+         "is wrong (not an address): " EXPECT}, /* numbers are no names */
         {"[a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]", "(more than 16 of them): " EXPECT},
         {"'123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
          "901234567890abcdefgh'",
