@@ -11,10 +11,20 @@ RECORD, PLACE, PLACES_MOST = struct.Struct("<Qi44sI4x"), struct.Struct("<Q"), 80
 
 
 @cache
+def linked():
+    """What a program of ours is linked with, as ldd(1) says it."""
+    return run(["ldd", program("milterscope")])
+
+
+def is_sanitized():
+    """Are programs built with the sanitizer of addresses or of threads?"""
+    return re.search(r"/lib[at]san\b", linked()) is not None
+
+
 def sanitizer():
     """The library of the address sanitizer, where programs are built with it. It comes first, and allocates in libfiu's
     place."""
-    return re.findall(r"=> (\S*/libasan\S*)", run(["ldd", program("milterscope")]))
+    return re.findall(r"=> (\S*/libasan\S*)", linked())
 
 
 @cache

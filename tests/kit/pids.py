@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.failing import sanitizer
+from kit.failing import is_sanitized
 
 # It takes up who has lost its parent, and ends, with all, when its standard input does.
 FIRST = "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); print('ready', flush=True); sys.stdin.read()"
@@ -21,8 +21,8 @@ class Pids:
     def __enter__(self):
         if os.geteuid() != 0:
             pytest.skip("a PID namespace with servers in it needs root")
-        if sanitizer():
-            pytest.skip("the address sanitizer needs a /proc in which it sees itself")
+        if is_sanitized():
+            pytest.skip("a sanitizer needs a /proc in which it sees itself")
         pipe = subprocess.PIPE
         words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--", sys.executable, "-c", FIRST]
         self.holder = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
