@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from delivered import counts_of, lines_of, without_times
+from kit.accounts import needs_open_folder
 from kit.milter_wire import CONNECT, DATA, HEADER, HELO, MAIL, RCPT, packet
 from kit.other_milter import REJECT, TEMPFAIL, OtherMilter
 from kit.place import free_port
@@ -148,6 +149,7 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(parts):
+    needs_open_folder(parts.folder.disk)  # virtual(8) delivers as another account
     host = Host(parts)
     for step in (host.deliver, host.refuse, host.settle):
         step()

@@ -33,7 +33,8 @@ static int begin(void **state)
 static void need_writer(void **state)
 {
     (void)state;
-    if (writer[0] == '\0')
+    if (writer[0] == '\0' ||
+        access("/etc/machine-id", F_OK) != 0) /* without one it adds to no file that is there (252) */
         skip();
 }
 
