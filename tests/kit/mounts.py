@@ -27,7 +27,7 @@ class Mounts:
         self.holder = None
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         self.make = ["unshare", *user, "--mount", "--"]
-        self.join = ["nsenter", *(["--user", "--preserve-credentials"] if user else []), "--mount", "--root"]
+        self.join = ["nsenter", *(["--user", "--preserve-credentials"] if user else []), "--mount", "--root", "--wd"]
 
     def __enter__(self):
         commands = [f"mount -t tmpfs -o '{options}' tmpfs '{folder}'" for folder, options in self.mounts.items()]
