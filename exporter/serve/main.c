@@ -60,8 +60,6 @@ static int serve(const char *file, struct settings *settings, struct source *sou
     struct routes routes = {.source = source};
     struct failure failure;
     memcpy(routes.instance, settings->instance, sizeof routes.instance);
-    if (settings->exporter_scope == scope_node && !settings->privacy)
-        memcpy(routes.unparsed_in, settings->run_directory, sizeof routes.unparsed_in);
     routes.tops = tops_open(settings, &failure);
     struct http *http = routes.tops == NULL ? NULL : http_open(&settings->exporter_listen, &routes, &failure);
     if (http == NULL) {

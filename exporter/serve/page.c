@@ -181,7 +181,7 @@ static void write_top(FILE *out, struct tops *tops, enum top_set set)
     top_list_free(&list);
 }
 
-void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops, const char *unparsed_in)
+void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops)
 {
     fputs("<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
           "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>milterscope: ",
@@ -202,8 +202,7 @@ void page_write(FILE *out, const char *instance, const struct view *view, struct
     page_node_write(out, &view->values);
     for (int set = 0; tops != NULL && set < top_COUNT; set++)
         write_top(out, tops, (enum top_set)set);
-    if (unparsed_in != NULL)
-        page_unparsed_write(out, unparsed_in);
+    page_unparsed_write(out, view->unparsed);
     fputs(
         "<h2>For machines</h2>\n"
         "<ul>\n<li><a href=\"/metrics\">/metrics</a>: for Prometheus, all of it</li>\n"

@@ -13,7 +13,7 @@
 
 struct tops;
 
-/* `tops` NULL: without top lists. `unparsed_in`: the run_directory whose lines that were not understood are shown; NULL: none are. */
-void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops, const char *unparsed_in);
+/* `tops` NULL: without top lists. */
+void page_write(FILE *out, const char *instance, const struct view *view, struct tops *tops);
 
 #endif

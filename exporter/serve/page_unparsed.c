@@ -1,15 +1,10 @@
-/* Reads the file as it is at the moment, never more of it than the collector writes. */
+/* Each line as text, and an ellipsis in place of each local part. */
 #include "exporter/serve/page_unparsed.h"
 
-#include "conf/lib/settings.h"
 #include "exporter/serve/page_node.h"
+#include "exporter/serve/unparsed.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { FILE_BYTES = 8192 };
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
@@ -37,8 +32,8 @@ static size_t local_part(const char *line, size_t at)
 /* In place of each local part an ellipsis. */
 static void write_line(FILE *out, const char *line)
 {
-    bool hidden[FILE_BYTES + 1] = {false};
-    char shown[3 * FILE_BYTES + 1], *end = shown;
+    bool hidden[UNPARSED_BYTES + 1] = {false};
+    char shown[3 * UNPARSED_BYTES + 1], *end = shown;
     const size_t length = strlen(line);
     for (size_t at = 0; at < length; at++) {
         for (size_t i = line[at] == '@' ? local_part(line, at) : at; i < at; i++)
@@ -56,25 +51,12 @@ static void write_line(FILE *out, const char *line)
     fputs("</bdi>\n", out);
 }
 
-/* Returns how many bytes. */
-static size_t read_file(const char *run_directory, char text[FILE_BYTES + 1])
+void page_unparsed_write(FILE *out, const char *lines)
 {
-    char path[SETTINGS_PATH_MAX + 16];
-    struct stat status;
-    snprintf(path, sizeof path, "%s/unparsed", run_directory);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    ssize_t length = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? read(fd, text, FILE_BYTES) : 0;
-    if (fd >= 0)
-        close(fd);
-    text[length > 0 ? length : 0] = '\0';
-    return strlen(text);
-}
-
-void page_unparsed_write(FILE *out, const char *run_directory)
-{
-    char text[FILE_BYTES + 1], *rest = text, *line;
-    if (read_file(run_directory, text) == 0)
+    char text[UNPARSED_BYTES], *rest = text, *line;
+    if (lines[0] == '\0')
         return;
+    snprintf(text, sizeof text, "%s", lines);
     fputs("<h2>Lines of the log that were not understood, the last ones</h2>\n<pre>\n", out);
     while ((line = strsep(&rest, "\n")) != NULL) {
         if (*line != '\0')

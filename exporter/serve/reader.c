@@ -303,6 +303,7 @@ static void *run(void *context)
             if (reader->fleet == NULL) {
                 look_for_tally(reader);
                 look_for_node(reader);
+                unparsed_read(&reader->settings, &reader->lock, reader->reading.unparsed);
             }
             look_at_process(reader);
             reader->tick_ms = now + (interval_ms < TICK_MAX_MS ? interval_ms : TICK_MAX_MS);

@@ -6,6 +6,7 @@
 #include "conf/lib/tally.h"
 #include "exporter/serve/fleet.h"
 #include "exporter/serve/instance.h"
+#include "exporter/serve/unparsed.h"
 
 struct reader;
 
@@ -20,6 +21,7 @@ struct reading {
     bool tally_wrong;         /* there is one, but it cannot be read */
     char tally_error[512];    /* why there is none */
     struct snapshot process;  /* the process_* gauges */
+    char unparsed[UNPARSED_BYTES];
 };
 
 /* Starts the thread; NULL with *failure. */

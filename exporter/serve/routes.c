@@ -36,8 +36,7 @@ static void show_page(const struct routes *routes, const struct request *request
         return;
     answer->type = "text/html; charset=utf-8";
     source_read(routes->source, &view);
-    const char *unparsed_in = routes->unparsed_in[0] != '\0' ? routes->unparsed_in : NULL;
-    page_write(out, routes->instance, &view, routes->tops, unparsed_in);
+    page_write(out, routes->instance, &view, routes->tops);
     source_release(&view);
 }
 

@@ -31,7 +31,6 @@ struct routes {
     struct source *source;
     struct tops *tops; /* NULL: none */
     char instance[SETTINGS_NAME_MAX];
-    char unparsed_in[SETTINGS_PATH_MAX]; /* see page.h; empty: none are shown */
 };
 
 /* Fills *answer; from any thread. Never fails: where memory is short the answer is a 500 without a body. */

@@ -205,6 +205,7 @@ static void read_node(struct source *source, const struct reading *reading, stru
     set_own(source, reading, view->values.gauges);
     set_sources(reading, &facts, from_redis, view->values.gauges);
     describe(source, reading, &facts, from_redis, view);
+    memcpy(view->unparsed, reading->unparsed, sizeof view->unparsed);
 }
 
 /* ---- all instances ---- */
@@ -254,6 +255,7 @@ void source_read(struct source *source, struct view *view)
     snapshot_clear(&view->values);
     view->is_fleet = source->is_fleet;
     view->fleet = NULL;
+    view->unparsed[0] = '\0';
     pthread_mutex_lock(&source->lock);
     const struct reading *reading = reader_lock(source->reader);
     if (source->is_fleet)

@@ -12,6 +12,7 @@
 #include "conf/lib/failure.h"
 #include "conf/lib/settings.h"
 #include "conf/lib/snapshot.h"
+#include "exporter/serve/unparsed.h"
 
 struct source;
 
@@ -24,6 +25,7 @@ struct view {
     bool ready;               /* a source is readable */
     const char *from;         /* which one, for people */
     char trouble[1024];       /* what is not as it should be; empty: nothing */
+    char unparsed[UNPARSED_BYTES];
 };
 
 /* Starts reading; NULL with *failure. */

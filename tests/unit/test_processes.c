@@ -108,6 +108,11 @@ static void test_roles(void **state)
         if (expected != role_COUNT)
             assert_true(process_role_likely(rows[i].name));
     }
+}
+
+static void test_servers(void **state)
+{
+    (void)state;
     for (int role = 0; role < role_COUNT; role++)
         assert_int_equal(process_role_server((enum label_role)role) == server_COUNT, role >= (int)role_own_0);
 }
@@ -287,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_servers),
         cmocka_unit_test(test_parse),
         cmocka_unit_test_setup_teardown(test_counts, stage_set_up, stage_tear_down),
         cmocka_unit_test_setup_teardown(test_shown, stage_set_up, stage_tear_down),
